@@ -1,0 +1,6 @@
+"""`python -m locum` is `locum`."""
+
+from locum.cli import main
+
+if __name__ == "__main__":
+    main()

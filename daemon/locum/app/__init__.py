@@ -1,0 +1,1 @@
+"""The daemon put together: adapters from the config, signals, reload, stop."""

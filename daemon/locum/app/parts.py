@@ -1,0 +1,213 @@
+"""Builds every adapter that a config asks for; the only place that knows both sides.
+
+A reload keeps what did not change: a rebuilt engine would forget what it is running, and a
+rebuilt calendar would sign in anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dateutil.tz import tzlocal
+
+from locum.calendars.google import GoogleCalendarSource
+from locum.calendars.google_token import GoogleAccount
+from locum.clock import StageClock, SystemClock
+from locum.config.model import Account, Config, PersonaTable, PikaStream, RuleAction
+from locum.config.model import Rule as RuleTable
+from locum.core.money import Caps
+from locum.core.policy import Effect, Policy, Rule
+from locum.engines.pikastream import PikaStreamEngine, PikaStreamSettings
+from locum.engines.pikastream_key import find_key
+from locum.ledger import Database, Purse
+from locum.persona import PersonaCard
+from locum.polling import Pace
+from locum.ports import CalendarSource, Clock, PresenceEngine, SummarySink
+from locum.sinks import MarkdownFolder
+
+_EFFECTS = {
+    RuleAction.JOIN: Effect.JOIN,
+    RuleAction.SKIP: Effect.SKIP,
+    RuleAction.USE: Effect.USE,
+}
+
+
+@dataclass
+class _Built:
+    """An adapter and the settings that it was built from."""
+
+    settings: Any
+    adapter: Any
+
+
+@dataclass
+class Workshop:
+    """Builds adapters, and keeps those whose settings stay the same."""
+
+    clock: Clock
+    state_dir: Path
+    environ: Mapping[str, str]
+    _built: dict[tuple[str, str], _Built] = field(default_factory=dict)
+    _retired: list[Any] = field(default_factory=list)
+
+    def sources(self, config: Config) -> tuple[CalendarSource, ...]:
+        accounts = [
+            google_account(account, config, self.state_dir)
+            for account in config.calendar.accounts
+        ]
+        return tuple(
+            self._keep(
+                ("source", account.name),
+                account,
+                lambda account=account: GoogleCalendarSource(account, clock=self.clock),
+            )
+            for account in accounts
+        )
+
+    def engines(self, config: Config) -> dict[str, PresenceEngine]:
+        return {
+            name: self._keep(("engine", name), table, lambda table=table: self._engine(table))
+            for name, table in config.engines.items()
+        }
+
+    def _engine(self, table: PikaStream) -> PresenceEngine:
+        return PikaStreamEngine(
+            PikaStreamSettings(
+                base_url=table.base_url,
+                key=lambda: find_key(table.api_key_file, self.environ),
+                key_file=table.api_key_file,
+                price_per_minute=table.price_per_minute,
+                minimum_balance=table.minimum_balance,
+                ready_timeout=table.ready_timeout,
+            ),
+            clock=self.clock,
+        )
+
+    def _keep(self, place: tuple[str, str], settings: Any, build: Any) -> Any:
+        found = self._built.get(place)
+        if found is not None and found.settings == settings:
+            return found.adapter
+        if found is not None:
+            # A session or a read may still use it; it is closed with everything else.
+            self._retired.append(found.adapter)
+        made = _Built(settings, build())
+        self._built[place] = made
+        return made.adapter
+
+    async def aclose(self) -> None:
+        for adapter in (*self._retired, *(built.adapter for built in self._built.values())):
+            await adapter.aclose()
+
+
+def clock_of(config: Config) -> Clock:
+    stage = config.stage
+    if stage is None or stage.epoch_host is None or stage.epoch is None:
+        return SystemClock()
+    return StageClock(speed=stage.speed, epoch_host=stage.epoch_host, epoch=stage.epoch)
+
+
+def google_account(account: Account, config: Config, state_dir: Path) -> GoogleAccount:
+    return GoogleAccount(
+        name=account.name,
+        calendars=account.calendars,
+        token_file=account.token_file or state_dir / "google" / f"{account.name}.json",
+        client_secrets=account.client_secrets,
+        service_account=account.service_account,
+        subject=account.subject,
+        api_root=config.calendar.api_root,
+        token_uri=config.calendar.token_uri,
+    )
+
+
+def policy_of(config: Config) -> Policy:
+    attend = config.attend
+    return Policy(
+        lead=attend.lead,
+        grace=attend.grace,
+        capacity=attend.capacity,
+        max_length=attend.max_length,
+        merge_window=attend.merge_window,
+        trusted_organizers=attend.trusted_organizers,
+        join_unanswered=attend.join_unanswered,
+        join_all_day=attend.join_all_day,
+        leave_when_cancelled=attend.leave_when_cancelled,
+        platforms=attend.platforms,
+        rules=tuple(_rule(number, rule) for number, rule in enumerate(config.rules, start=1)),
+        default_persona=attend.persona or _only(config.personas),
+        default_engine=attend.engine or _only(config.engines),
+        personas=frozenset(config.personas),
+        account_personas={
+            account.name: account.persona
+            for account in config.calendar.accounts
+            if account.persona
+        },
+    )
+
+
+def _rule(number: int, table: RuleTable) -> Rule:
+    return Rule(
+        name=table.name or f"rule {number}",
+        effect=_EFFECTS[table.action],
+        title=table.match.title,
+        organizer=table.match.organizer,
+        attendee=table.match.attendee,
+        calendar=table.match.calendar,
+        platform=table.match.platform,
+        persona=table.persona,
+        engine=table.engine,
+    )
+
+
+def _only(named: Mapping[str, object]) -> str:
+    """Where there is just one, nobody needs to name it."""
+    return next(iter(named)) if len(named) == 1 else ""
+
+
+def personas_of(config: Config) -> dict[str, PersonaCard]:
+    return {name: _card(name, table) for name, table in config.personas.items()}
+
+
+def _card(name: str, table: PersonaTable) -> PersonaCard:
+    return PersonaCard(
+        name=name,
+        display_name=table.display_name,
+        owner=table.owner,
+        image=table.image,
+        voice_id=table.voice_id,
+        instructions=table.instructions,
+    )
+
+
+def sinks_of(config: Config, state_dir: Path) -> tuple[SummarySink, ...]:
+    """Answer the sinks; without any, summaries go to a folder of the state directory."""
+    if not config.sinks:
+        return (MarkdownFolder("markdown", state_dir / "summaries"),)
+    return tuple(MarkdownFolder(sink.name, sink.folder) for sink in config.sinks)
+
+
+def prices_of(config: Config) -> dict[str, float]:
+    """Answer what a minute costs, in US dollars, by engine."""
+    return {name: engine.price_per_minute for name, engine in config.engines.items()}
+
+
+def purse_of(config: Config, database: Database) -> Purse:
+    """Answer the purse that holds to `[budget]`; days and months are those of this machine."""
+    return Purse(
+        database,
+        Caps.of_dollars(**config.budget.model_dump()),
+        max_length=config.attend.max_length,
+        zone=tzlocal(),
+    )
+
+
+def pace_of(config: Config) -> Pace:
+    calendar = config.calendar
+    return Pace(
+        near=calendar.poll_near,
+        idle=calendar.poll_idle,
+        horizon=calendar.horizon,
+        delta_from=calendar.delta_from,
+    )

@@ -1,0 +1,21 @@
+"""Where one installation's files are: known to the daemon, and to the commands that look for it.
+
+Apart from the daemon, because a command that only asks it something must start at once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from locum.config.model import Config
+from locum.config.places import runtime_dir
+
+
+def ledger_path(state: Path) -> Path:
+    return state / "ledger.sqlite3"
+
+
+def socket_path(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
+    return runtime_dir(config, environ) / "control.sock"

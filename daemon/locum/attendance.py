@@ -1,0 +1,521 @@
+"""One session, from its join to its end: the only place that holds a live presence.
+
+It knows its key and reads the rest from the ledger, so it can run in this process or in
+another, and be taken up again after either has died. Whatever an engine has begun for us,
+this ends, and goes on trying until the end is proved: a presence that nobody watches costs
+money and embarrasses people.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import anyio
+import structlog
+
+from locum.core.lifecycle import WORTH_ANOTHER_TRY, closing_phase
+from locum.core.model import EndReason, Phase, SessionHandle, SessionKey, SessionRecord
+from locum.core.money import OVERTIME
+from locum.core.policy import Policy
+from locum.errors import (
+    AmbiguousError,
+    HumanNeededError,
+    LocumError,
+    PermanentError,
+    TransientError,
+)
+from locum.ledger import NEVER_RAN, Ledger
+from locum.metrics import Metrics
+from locum.persona import PersonaCard, compile_prompt
+from locum.ports import (
+    Admitted,
+    Clock,
+    Ended,
+    JoinRequest,
+    LostJoin,
+    MeetingSession,
+    PresenceEngine,
+    Roster,
+    SessionEvent,
+    Waiting,
+)
+
+_log = structlog.get_logger(__name__)
+_T = TypeVar("_T")
+
+_SLOWEST_RETRY = timedelta(seconds=60)
+_LENGTH_GUARD = OVERTIME
+"""How far past its end a session leaves by itself, should nobody have told it to."""
+
+_WORTH_A_GRACE = timedelta(minutes=1)
+"""A presence that was lost after this long is tried for again as if it were a new one."""
+
+
+class StopSignal:
+    """Asks an attendance to leave; the first reason given counts."""
+
+    def __init__(self) -> None:
+        self._asked = asyncio.Event()
+        self.reason = EndReason.UNWANTED
+
+    def ask(self, reason: EndReason) -> None:
+        if not self._asked.is_set():
+            self.reason = reason
+            self._asked.set()
+
+    @property
+    def asked(self) -> bool:
+        return self._asked.is_set()
+
+    async def wait(self) -> None:
+        await self._asked.wait()
+
+
+@dataclass(frozen=True)
+class Company:
+    """Everything that attendances share: who can go, by what means, under which policy."""
+
+    ledger: Ledger
+    clock: Clock
+    metrics: Metrics
+    engines: Mapping[str, PresenceEngine]
+    personas: Mapping[str, PersonaCard]
+    policy: Policy
+
+
+class Attendance:
+    """Carries one session; `run` returns when it is over or waits to be tried again.
+
+    What it knows and the ledger doesn't yet (its disk may be full) it keeps in `_record` and
+    `_unnamed`: a presence is neither forgotten nor begun again because a write failed.
+    """
+
+    def __init__(self, key: SessionKey, company: Company, stop: StopSignal) -> None:
+        self._key = key
+        self._company = company
+        self._stop = stop
+        self._ledger = company.ledger
+        self._clock = company.clock
+        self._record: SessionRecord
+        self._unnamed: tuple[SessionHandle, datetime] | None = None
+
+    async def run(self, *, claimed_now: bool) -> None:
+        """Attend, or take up again what an earlier process left.
+
+        Raises nothing on purpose: every outcome stands in the ledger.
+        """
+        record = self._ledger.sessions.get(self._key)
+        if record is None or not record.is_open:
+            return
+        self._record = record
+        with structlog.contextvars.bound_contextvars(session_key=self._key):
+            engine = self._company.engines.get(record.engine)
+            if engine is None:
+                await self._without_engine(claimed_now=claimed_now)
+            elif record.handle is not None:
+                await self._take_up(record.handle, engine)
+            elif claimed_now:
+                await self._join(engine)
+            else:
+                await self._settle(engine, "the process ended while it was joining")
+
+    # ── getting in ───────────────────────────────────────────────────────────────────────
+
+    async def _join(self, engine: PresenceEngine) -> None:
+        record = self._record
+        card = self._persona()
+        if card is None:
+            reason = f'there is no persona "{record.persona}" in the config'
+            await self._close(EndReason.ENGINE_REFUSED, reason)
+            return
+        if self._stop.asked:
+            await self._close(self._stop.reason, "told to stop before anything was sent")
+            return
+        now = self._clock.now()
+        # Of meetings that follow each other in this room, the one that is on or comes next.
+        meeting = next((m for m in record.meetings if m.end > now), record.meetings[-1])
+        request = JoinRequest(
+            key=record.key,
+            room=record.room,
+            face=card.face,
+            system_prompt=compile_prompt(card, meeting),
+            admit_by=record.give_up_at,
+        )
+        asked_at = self._clock.now()
+        try:
+            session = await engine.join(request)
+        except AmbiguousError as error:
+            await self._settle(engine, str(error))
+        except TransientError as error:
+            await self._try_later(EndReason.ENGINE_LOST, str(error), after=error.retry_after)
+        except HumanNeededError as error:
+            # A person may act within the grace: a top-up helps the next try.
+            _log.warning("join_blocked", problem=str(error))
+            await self._try_later(EndReason.ENGINE_REFUSED, str(error))
+        except PermanentError as error:
+            await self._close(EndReason.ENGINE_REFUSED, str(error))
+        else:
+            self._unnamed = session.handle, self._clock.now()
+            self._company.metrics.join_finished(
+                outcome="answered",
+                engine=record.engine,
+                late_by=asked_at - record.join_at if record.attempts == 1 else None,
+            )
+            await self._follow(session)
+
+    def _persona(self) -> PersonaCard | None:
+        """Answer who goes; one that the config has dropped makes way for who goes instead."""
+        personas = self._company.personas
+        instead = self._record.meetings[-1].decision.persona
+        return personas.get(self._record.persona) or personas.get(instead)
+
+    async def _settle(self, engine: PresenceEngine, why: str) -> None:
+        """A paid join may be running without a name: find out before anything else."""
+        if self._record.phase is not Phase.AMBIGUOUS:
+            at = self._clock.now()
+            await self._write(lambda: self._transition(Phase.AMBIGUOUS, at=at, detail=why))
+        _log.warning("join_answer_lost", detail=why)
+        if engine.traits.billed:
+            found = await engine.settle_lost_join(others_running=self._others_billed())
+        else:
+            found = LostJoin.NEVER_RAN
+        if found is LostJoin.NEVER_RAN:
+            at = self._clock.now()
+            await self._write(
+                lambda: self._ledger.sessions.close_attempt(self._key, at=at, outcome=NEVER_RAN)
+            )
+            await self._try_later(EndReason.LOST_JOIN, f"nothing is running: {why}")
+            return
+        await self._suspect_orphan(why)
+
+    def _others_billed(self) -> int:
+        """Count the sessions that let the balance fall by themselves.
+
+        Those without a name don't: they are being settled too, and a balance that stands
+        still says of all of them that they never ran.
+        """
+        return sum(
+            other.is_open
+            and other.handle is not None
+            and other.key != self._key
+            and other.engine == self._record.engine
+            for other in self._ledger.sessions.unfinished_and_since(self._clock.now())
+        )
+
+    async def _suspect_orphan(self, why: str) -> None:
+        _log.error("orphan_suspected", detail=why, room=self._record.room.id)
+        await self._close(
+            EndReason.LOST_JOIN,
+            "a join's answer was lost and it may be running and costing money: "
+            "check the room and PikaStream's account",
+        )
+
+    async def _take_up(self, handle: SessionHandle, engine: PresenceEngine) -> None:
+        session = await self._patiently("reattach", lambda: engine.reattach(handle))
+        leaving = self._record.phase is Phase.LEAVING
+        reason = self._record.end_reason or EndReason.UNWANTED
+        if session is None and leaving:
+            await self._out(reason, "it was over already")
+            return
+        if session is None:
+            lost = Ended(self._clock.now(), EndReason.ENGINE_LOST, "it ended without us")
+            await self._ended_by_itself(lost)
+            return
+        _log.info("session_adopted", phase=self._record.phase.value)
+        await (self._leave(session, reason) if leaving else self._follow(session))
+
+    async def _without_engine(self, *, claimed_now: bool) -> None:
+        detail = f'there is no engine "{self._record.engine}" in the config'
+        if self._record.handle is not None:
+            # It may be running; only its own engine could end it.
+            _log.error("session_unreachable", engine=self._record.engine, detail=detail)
+            wait = self._clock.host_duration(_SLOWEST_RETRY).total_seconds()
+            with anyio.move_on_after(wait):
+                await self._stop.wait()
+                if self._stop.reason is not EndReason.SHUTDOWN:
+                    await anyio.sleep_forever()
+        elif claimed_now:
+            await self._close(EndReason.ENGINE_REFUSED, detail)
+        else:
+            await self._suspect_orphan(detail)
+
+    # ── being in ─────────────────────────────────────────────────────────────────────────
+
+    async def _follow(self, session: MeetingSession) -> None:
+        watching = asyncio.ensure_future(self._watch(session))
+        stopping = asyncio.ensure_future(self._stop.wait())
+        try:
+            while True:
+                # Even if it is to leave at once: the watch says first whether it was in.
+                wait = self._clock.host_duration(self._left()).total_seconds()
+                await asyncio.wait(
+                    (watching, stopping),
+                    timeout=max(wait, 0.0),
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                self._refresh()
+                if watching.done() or stopping.done() or self._left() <= timedelta(0):
+                    break
+            over = watching.done()
+        finally:
+            for task in (watching, stopping):
+                task.cancel()
+            await asyncio.gather(watching, stopping, return_exceptions=True)
+        failure = watching.exception() if over else None
+        if not over or (failure is not None and self._stop.asked):
+            await self._leave(session, self._reason_to_leave())
+        elif failure is None:
+            await self._leave_after(watching.result(), session)
+        else:
+            if self._unnamed is not None:
+                # Whoever takes this up again couldn't name it.
+                await self._leave(session, EndReason.ENGINE_LOST)
+            raise failure
+
+    def _left(self) -> timedelta:
+        """Answer how long it may go on at most, should nobody tell it to leave."""
+        until = min(self._capped_at, self._record.leave_by)
+        return until + _LENGTH_GUARD - self._clock.now()
+
+    @property
+    def _capped_at(self) -> datetime:
+        return self._record.claimed_at + self._company.policy.max_length
+
+    def _reason_to_leave(self) -> EndReason:
+        if self._stop.asked:
+            return self._stop.reason
+        leave_by = self._record.leave_by
+        _log.error("session_left_unasked", leave_by=leave_by.isoformat())
+        return EndReason.LENGTH_CAP if self._capped_at <= leave_by else EndReason.SCHEDULED_END
+
+    async def _watch(self, session: MeetingSession) -> Ended:
+        if self._unnamed is not None:
+            # Until this is on the disk, nobody but us knows the session's name.
+            await self._write(self._write_name)
+            await self._patiently("sync", self._ledger.database.sync)
+        async for event in session.events():
+            if isinstance(event, Ended):
+                return event
+            await self._note(event)
+        return Ended(self._clock.now(), EndReason.ENGINE_LOST, "the engine fell silent")
+
+    async def _note(self, event: SessionEvent) -> None:
+        if isinstance(event, Admitted):
+            await self._admitted(event.at)
+        elif isinstance(event, Waiting):
+            _log.info("session_waiting", detail=event.detail)
+        elif isinstance(event, Roster):
+            others = event.others
+            await self._write(lambda: self._ledger.sessions.others_present(self._key, others))
+
+    async def _admitted(self, at: datetime) -> None:
+        self._record = replace(self._record, admitted_at=self._record.admitted_at or at)
+        if self._record.phase is Phase.LIVE:
+            return
+        # Lost to a power cut, it is told anew by the engine.
+        await self._write(lambda: self._transition(Phase.LIVE, at=at, durable=False))
+        self._company.metrics.join_finished(outcome="admitted", engine=self._record.engine)
+        _log.info(
+            "session_admitted",
+            persona=self._record.persona,
+            engine=self._record.engine,
+            after_s=round((at - self._record.claimed_at).total_seconds(), 1),
+        )
+
+    # ── getting out ──────────────────────────────────────────────────────────────────────
+
+    async def _leave(self, session: MeetingSession, reason: EndReason) -> None:
+        doubt = await self._prove_over(session, reason)
+        await self._out(reason, doubt)
+
+    async def _leave_after(self, ended: Ended, session: MeetingSession) -> None:
+        """It ended from the other side; what the engine may still hold is ended too."""
+        await self._prove_over(session, ended.reason)
+        await self._ended_by_itself(ended)
+
+    async def _prove_over(self, session: MeetingSession, reason: EndReason) -> str:
+        """End it for sure; answers what is doubtful about that, if anything."""
+        if reason not in WORTH_ANOTHER_TRY:
+            self._note_leaving(reason)
+        remains = await self._patiently("leave", session.leave)
+        at = self._clock.now()
+
+        def close() -> None:
+            self._write_name()
+            self._ledger.sessions.close_attempt(
+                self._key, at=at, outcome=reason.value, remains=remains
+            )
+
+        await self._write(close)
+        self._refresh()
+        return remains.doubt
+
+    def _note_leaving(self, reason: EndReason) -> None:
+        """Write down that we leave, and why, for whoever takes it up should we die now."""
+        try:
+            self._write_name()
+            self._transition(Phase.LEAVING, at=self._clock.now(), reason=reason)
+        except LocumError as error:
+            # Leaving itself doesn't wait for the disk.
+            _log.error("ledger_write_failed", problem=str(error))
+
+    async def _patiently(
+        self,
+        what: str,
+        call: Callable[[], Awaitable[_T]],
+        passing: type[LocumError] = LocumError,
+    ) -> _T:
+        """Call until it is answered: giving up would leave a presence running."""
+        wait = timedelta(seconds=1)
+        while True:
+            try:
+                return await call()
+            except passing as error:
+                unnamed = None if self._unnamed is None else self._unnamed[0]
+                _log.warning(
+                    "session_call_failed", call=what, problem=str(error), unwritten=unnamed
+                )
+            await self._clock.sleep(wait)
+            wait = min(wait * 2, _SLOWEST_RETRY)
+
+    async def _ended_by_itself(self, ended: Ended) -> None:
+        if ended.reason not in WORTH_ANOTHER_TRY:
+            await self._out(ended.reason, ended.detail)
+        elif self._stop.asked:
+            await self._out(self._stop.reason, ended.detail)
+        else:
+            await self._try_later(ended.reason, ended.detail)
+
+    async def _out(self, reason: EndReason, detail: str = "") -> None:
+        """It is proved over: what ran at all is owed a record, unless the room refused us."""
+        if self._record.admitted_at is None and reason is EndReason.DENIED:
+            await self._close(reason, detail)
+        else:
+            await self._end(reason, detail)
+
+    # ── outcomes ─────────────────────────────────────────────────────────────────────────
+
+    async def _try_later(
+        self, reason: EndReason, detail: str, *, after: timedelta = timedelta(0)
+    ) -> None:
+        """Wait for the next attempt, or give up where the grace or the meeting ends first."""
+        if self._stop.asked:
+            await self._close(self._stop.reason, detail)
+            return
+        now = self._clock.now()
+        policy = self._company.policy
+        record = self._record
+        give_up_at = record.give_up_at
+        retry_at = now + max(policy.retry.delay_after(record.attempts), after)
+        if record.phase is Phase.LIVE and self._lasted(now) >= _WORTH_A_GRACE:
+            # We were in and were dropped: a grace of its own, and the first retry at once.
+            # An engine that drops us each time we come in isn't paid for that all day long.
+            give_up_at = min(now + policy.grace, record.leave_by)
+            retry_at = now + timedelta(seconds=1)
+        if retry_at >= give_up_at:
+            await self._close(reason, detail)
+            return
+        await self._move(
+            Phase.JOINING,
+            reason,
+            detail,
+            at=now,
+            handle=None,
+            retry_at=retry_at,
+            give_up_at=give_up_at,
+        )
+        self._company.metrics.join_finished(outcome=reason.value, engine=record.engine)
+        wait = round((retry_at - now).total_seconds(), 1)
+        _log.warning("join_retry_scheduled", reason=reason.value, detail=detail, wait_s=wait)
+
+    def _lasted(self, now: datetime) -> timedelta:
+        attempts = self._ledger.sessions.attempts(self._key)
+        began = attempts[-1].answered_at if attempts else None
+        return now - (began or now)
+
+    async def _close(self, reason: EndReason, detail: str) -> None:
+        """Nothing more will be tried. What was attended at all is owed a summary."""
+        if self._record.admitted_at is not None:
+            await self._end(reason, detail)
+            return
+        now = self._clock.now()
+        phase = closing_phase(reason)
+        await self._move(phase, reason, detail, at=now, ended_at=now, retry_at=None)
+        self._company.metrics.join_finished(outcome=phase.value, engine=self._record.engine)
+        _log.error("session_given_up", phase=phase.value, reason=reason.value, detail=detail)
+
+    async def _end(self, reason: EndReason, detail: str = "") -> None:
+        now = self._clock.now()
+        await self._move(Phase.ENDED, reason, detail, at=now, ended_at=now, retry_at=None)
+        record = self._record
+        cost = sum(attempt.cost for attempt in self._ledger.sessions.attempts(self._key))
+        self._company.metrics.money_spent(engine=record.engine, usd=cost)
+        lasted = timedelta(0) if record.admitted_at is None else now - record.admitted_at
+        _log.info(
+            "session_ended",
+            persona=record.persona,
+            engine=record.engine,
+            reason=reason.value,
+            admitted=record.admitted_at is not None,
+            lasted_s=round(lasted.total_seconds(), 1),
+            attempts=record.attempts,
+            cost_usd=round(cost, 3),
+        )
+
+    # ── the ledger ───────────────────────────────────────────────────────────────────────
+
+    async def _move(
+        self, to: Phase, reason: EndReason, detail: str, *, at: datetime, **changes: Any
+    ) -> None:
+        """Close the attempt and move on, in one commit."""
+
+        def change() -> None:
+            with self._ledger.database.transaction():
+                self._ledger.sessions.close_attempt(self._key, at=at, outcome=reason.value)
+                self._transition(to, at=at, reason=reason, detail=detail, **changes)
+
+        await self._write(change)
+
+    async def _write(self, change: Callable[[], _T]) -> _T:
+        """Change the ledger, however long its disk is full: what happened isn't forgotten."""
+
+        async def call() -> _T:
+            return change()
+
+        return await self._patiently("write", call, TransientError)
+
+    def _write_name(self) -> None:
+        """Write what the engine calls the session, unless the ledger has it."""
+        if self._unnamed is None:
+            return
+        handle, at = self._unnamed
+        self._transition(
+            Phase.WAITING, at=at, detail="the engine answered", handle=handle, durable=False
+        )
+        self._unnamed = None
+
+    def _transition(self, to: Phase, *, at: datetime, **changes: Any) -> None:
+        if self._record.admitted_at is not None:
+            changes["admitted_at"] = self._record.admitted_at
+        self._record = self._ledger.sessions.transition(self._key, to, at=at, **changes)
+
+    def _refresh(self) -> None:
+        """Take what others wrote: a new end, other meetings."""
+        with contextlib.suppress(TransientError):
+            found = self._ledger.sessions.get(self._key)
+            if found is not None:
+                admitted_at = found.admitted_at or self._record.admitted_at
+                self._record = replace(found, admitted_at=admitted_at)
+
+
+AttendanceFactory = Callable[[SessionKey, StopSignal], Attendance]
+
+
+def attendances(company: Callable[[], Company]) -> AttendanceFactory:
+    """Make attendances under the company of the moment; one keeps what it began with."""
+    return lambda key, stop: Attendance(key, company(), stop)

@@ -1,0 +1,1 @@
+"""Adapters for calendars: each implements `CalendarSource` and knows nothing of the others."""

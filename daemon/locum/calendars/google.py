@@ -1,0 +1,192 @@
+"""Reads Google calendars: the one `CalendarSource` there is so far.
+
+Google's client blocks and knows no total timeout, so each source has one worker thread, and
+an event loop that waits only so long. A worker that overstays is cut off and left behind;
+the next reading gets a new one. Decides nothing: what to attend is the core's affair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+
+from locum.calendars.google_auth import status
+from locum.calendars.google_token import GoogleAccount, can_read_events
+from locum.core.model import CalendarAccess, CalendarReading, CalendarRef, TimeWindow
+from locum.errors import HumanNeededError, LocumError, PermanentError, TransientError
+from locum.ports import Clock, Delta, Finding, Health
+
+if TYPE_CHECKING:
+    from locum.calendars.google_client import GoogleClient
+
+_T = TypeVar("_T")
+
+_PROBED = timedelta(days=1)
+
+
+class _Worker:
+    """A thread and the client that lives in it."""
+
+    def __init__(self, account: GoogleAccount, clock: Clock) -> None:
+        self._account = account
+        self._clock = clock
+        self._client: GoogleClient | None = None
+        self.executor = ThreadPoolExecutor(
+            max_workers=1, thread_name_prefix=f"google:{account.name}"
+        )
+
+    def call(self, work: Callable[[GoogleClient], _T]) -> _T:
+        """Do `work` with the client; to be run in the thread."""
+        if self._client is None:
+            # Takes a second and 49 MB: paid by whoever reads a calendar, off the loop.
+            from locum.calendars.google_client import GoogleClient
+
+            self._client = GoogleClient(self._account, now=self._clock.now)
+        return work(self._client)
+
+    def abandon(self) -> None:
+        """Cut the call in progress off, and let the thread end by itself."""
+        if self._client is not None:
+            self._client.abort()
+        self.executor.shutdown(wait=False, cancel_futures=True)
+
+
+class GoogleCalendarSource:
+    """One Google sign-in and its calendars. See `CalendarSource` for what it promises.
+
+    Never gives a sync token with a reading: Google has none for a listing by start. The
+    delta lane begins with `changes(calendar, "")`, which answers where "now" is.
+    """
+
+    def __init__(self, account: GoogleAccount, *, clock: Clock) -> None:
+        self._account = account
+        self._clock = clock
+        self._calendars = tuple(
+            CalendarRef(account.name, each) for each in dict.fromkeys(account.calendars)
+        )
+        self._turn = anyio.Lock()
+        self._worker: _Worker | None = None
+
+    @property
+    def calendars(self) -> tuple[CalendarRef, ...]:
+        return self._calendars
+
+    async def read(self, calendar: CalendarRef, window: TimeWindow) -> CalendarReading:
+        """Read every event that touches `window`, with all pages, or raise.
+
+        Raises:
+            TransientError: Busy, out of quota, unreachable, or an answer that makes no
+                sense; `retry_after` says when to ask again.
+            HumanNeededError: The sign-in has ended; `hint` says how to renew it.
+            PermanentError: This calendar can't be read (gone, or not shared any more).
+        """
+        fetched_at = self._clock.now()
+        listing = await self._call(lambda client: client.list_window(calendar, window))
+        return CalendarReading(
+            calendar=calendar,
+            fetched_at=fetched_at,
+            window=window,
+            events=tuple(listing.collected.events.values()),
+            removed_ids=tuple(listing.collected.removed),
+            malformed=tuple(listing.collected.malformed.values()),
+            access=listing.access,
+        )
+
+    async def changes(self, calendar: CalendarRef, sync_token: str) -> Delta:
+        """Ask cheaply whether anything changed since `sync_token` was given.
+
+        With an empty token nothing counts as changed, and the first token is answered.
+        Raises as `read` does.
+        """
+        return await self._call(lambda client: client.list_changes(calendar, sync_token))
+
+    async def check(self) -> tuple[Finding, ...]:
+        """Try the sign-in and each calendar, changing nothing. Raises nothing."""
+        # First, since trying a calendar may renew the sign-in's file.
+        sign_in = tuple(self._check_sign_in())
+        calendars = [await self._check_calendar(each) for each in self._calendars]
+        return (*sign_in, *calendars)
+
+    async def aclose(self) -> None:
+        if self._worker is not None:
+            self._abandon(self._worker)
+
+    async def _call(self, work: Callable[[GoogleClient], _T]) -> _T:
+        deadline = self._account.read_deadline.total_seconds()
+        async with self._turn:
+            if self._worker is None:
+                self._worker = _Worker(self._account, self._clock)
+            worker = self._worker
+            try:
+                with anyio.fail_after(deadline):
+                    loop = asyncio.get_running_loop()
+                    return await loop.run_in_executor(worker.executor, worker.call, work)
+            except LocumError:
+                raise
+            except TimeoutError as error:
+                self._abandon(worker)
+                raise TransientError(
+                    f"account {self._account.name}: Google took over {deadline:g} s to answer"
+                ) from error
+            except BaseException:
+                # Cancelled: the thread may sit in its call for minutes.
+                self._abandon(worker)
+                raise
+
+    def _abandon(self, worker: _Worker) -> None:
+        if self._worker is worker:
+            self._worker = None
+        worker.abandon()
+
+    # ── self-checks ──────────────────────────────────────────────────────────────────────
+
+    def _check_sign_in(self) -> Iterator[Finding]:
+        subject = f"Google account {self._account.name}"
+        try:
+            token = status(self._account, now=self._clock.now)
+        except HumanNeededError as error:
+            yield Finding(subject, Health.BROKEN, error.args[0], error.hint)
+            return
+        for warning in token.warnings:
+            yield Finding(subject, Health.WARNING, warning, self._account.login_hint)
+        if token.scopes and not can_read_events(token.scopes):
+            yield Finding(
+                subject,
+                Health.BROKEN,
+                f"the sign-in doesn't cover reading calendars (only {' '.join(token.scopes)})",
+                f"{self._account.login_hint} Leave the calendar permission ticked.",
+            )
+        else:
+            yield Finding(subject, Health.OK, token.summary)
+
+    async def _check_calendar(self, calendar: CalendarRef) -> Finding:
+        subject = f"calendar {calendar}"
+        now = self._clock.now()
+        window = TimeWindow(now, now + _PROBED)
+        try:
+            access = await self._call(lambda client: client.probe(calendar, window))
+        except TransientError as error:
+            return Finding(subject, Health.WARNING, str(error), "Try again in a minute.")
+        except HumanNeededError as error:
+            return Finding(subject, Health.BROKEN, error.args[0], error.hint)
+        except PermanentError as error:
+            return Finding(
+                subject,
+                Health.BROKEN,
+                str(error),
+                f"Correct the id under calendars of account {self._account.name}, or have "
+                'its owner share it with "See all event details".',
+            )
+        if access is CalendarAccess.FREE_BUSY:
+            return Finding(
+                subject,
+                Health.WARNING,
+                "shows only when its owner is busy: no meeting can be joined from it",
+                'Have its owner share it with "See all event details".',
+            )
+        return Finding(subject, Health.OK, "readable")

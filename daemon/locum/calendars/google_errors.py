@@ -1,0 +1,258 @@
+"""What Google's refusals mean to us: the one table from its errors to ours.
+
+Imports Google's libraries, which take a second: import this module where it is needed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import google.auth.exceptions
+import googleapiclient.errors
+import httplib2
+
+from locum.calendars.google_events import one_line
+from locum.calendars.google_token import GoogleAccount
+from locum.core.model import CalendarRef
+from locum.errors import HumanNeededError, LocumError, PermanentError, TransientError
+
+_RATE_REASONS = frozenset(
+    {
+        "rateLimitExceeded",
+        "userRateLimitExceeded",
+        "quotaExceeded",
+        "dailyLimitExceeded",
+        "RATE_LIMIT_EXCEEDED",
+    }
+)
+_SCOPE_REASONS = frozenset({"insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT"})
+_API_OFF_REASONS = frozenset({"accessNotConfigured", "SERVICE_DISABLED"})
+
+_BUSY = timedelta(seconds=30)
+_RATE_LIMITED = timedelta(seconds=60)
+_LONGEST_WAIT = timedelta(hours=1)
+
+TESTING_HINT = (
+    'If that happens every week, the OAuth app is in "Testing", where sign-ins end after '
+    "7 days: publish it in the Google Cloud console."
+)
+
+
+class SyncTokenExpiredError(TransientError):
+    """The delta lane must begin anew; harmless, since it decides nothing by itself."""
+
+
+@contextlib.contextmanager
+def translated(
+    account: GoogleAccount,
+    calendar: CalendarRef,
+    *,
+    now: Callable[[], datetime],
+    syncing: bool = False,
+) -> Iterator[None]:
+    """Turn whatever Google's client raises while reading `calendar` into our own errors.
+
+    `syncing` says that the request carried a sync token, which is then what is wrong with a
+    bad request: it may stem from another version's query.
+    """
+    try:
+        yield
+    except LocumError:
+        raise
+    except googleapiclient.errors.HttpError as error:
+        raise _refused(error, account, calendar, now=now(), syncing=syncing) from error
+    except google.auth.exceptions.RefreshError as error:
+        raise _not_refreshed(error, account) from error
+    except (
+        google.auth.exceptions.TransportError,
+        httplib2.HttpLib2Error,
+        http.client.HTTPException,
+        OSError,
+    ) as error:
+        raise TransientError(
+            f"calendar {calendar}: Google can't be reached ({_told(error)})", retry_after=_BUSY
+        ) from error
+    except (
+        googleapiclient.errors.Error,
+        google.auth.exceptions.GoogleAuthError,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
+        # A proxy's or captive portal's page, or half an answer. Google's client stumbles
+        # over JSON of the wrong shape with whatever exception comes first.
+        raise TransientError(
+            f"calendar {calendar}: Google's answer can't be read ({type(error).__name__})",
+            retry_after=_BUSY,
+        ) from error
+
+
+# ── the API ──────────────────────────────────────────────────────────────────────────────
+
+
+def _refused(
+    error: googleapiclient.errors.HttpError,
+    account: GoogleAccount,
+    calendar: CalendarRef,
+    *,
+    now: datetime,
+    syncing: bool,
+) -> LocumError:
+    reasons, message = _explained(error.content)
+    refusal = _Refusal(
+        status=int(error.resp.status),
+        reasons=reasons,
+        message=message,
+        wait=_retry_after(error.resp.get("retry-after"), now),
+    )
+    return (
+        _for_now(refusal, calendar, syncing=syncing)
+        or _for_a_person(refusal, account)
+        or _for_good(refusal, account, calendar)
+    )
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    status: int
+    reasons: frozenset[str]
+    message: str
+    wait: timedelta | None
+
+    def __str__(self) -> str:
+        return f"HTTP {self.status}{f', {self.message}' if self.message else ''}"
+
+
+def _for_now(refusal: _Refusal, calendar: CalendarRef, *, syncing: bool) -> LocumError | None:
+    status = refusal.status
+    if status == 429 or (status == 403 and refusal.reasons & _RATE_REASONS):
+        return TransientError(
+            f"calendar {calendar}: out of quota ({refusal})",
+            retry_after=refusal.wait or _RATE_LIMITED,
+        )
+    if (status == 400 and syncing) or (status == 410 and "deleted" not in refusal.reasons):
+        return SyncTokenExpiredError(f"calendar {calendar}: a full read is needed ({refusal})")
+    if status >= 500 or status == 408 or status < 400:
+        return TransientError(
+            f"calendar {calendar}: Google is in trouble ({refusal})",
+            retry_after=refusal.wait or _BUSY,
+        )
+    return None
+
+
+def _for_a_person(refusal: _Refusal, account: GoogleAccount) -> LocumError | None:
+    if refusal.status == 401:
+        return HumanNeededError(
+            f"account {account.name}: Google refuses the sign-in ({refusal}).",
+            hint=account.login_hint,
+        )
+    if refusal.status == 403 and refusal.reasons & _SCOPE_REASONS:
+        return HumanNeededError(
+            f"account {account.name}: the sign-in doesn't cover reading calendars ({refusal}).",
+            hint=f"{account.login_hint} Leave the calendar permission ticked.",
+        )
+    if refusal.status == 403 and refusal.reasons & _API_OFF_REASONS:
+        return HumanNeededError(
+            f"account {account.name}: the Google Calendar API is off ({refusal}).",
+            hint="Enable it for the OAuth client's project in the Google Cloud console.",
+        )
+    return None
+
+
+def _for_good(
+    refusal: _Refusal, account: GoogleAccount, calendar: CalendarRef
+) -> PermanentError:
+    match refusal.status:
+        case 404 | 410:
+            problem = "not found"
+            next_step = f" Check its id, and that it is shared with the account {account.name}."
+        case 403:
+            problem = "no permission to read it"
+            next_step = f" Share it with the account {account.name}."
+        case _:
+            problem, next_step = "Google refuses the request", ""
+    return PermanentError(f"calendar {calendar}: {problem} ({refusal}).{next_step}")
+
+
+def _explained(content: bytes) -> tuple[frozenset[str], str]:
+    """Read the reasons and the message out of Google's error body, if it is one."""
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError):
+        return frozenset(), ""
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return frozenset(), ""
+    entries: list[Any] = []
+    for key in ("errors", "details"):
+        if isinstance(error.get(key), list):
+            entries += error[key]
+    reasons = [entry.get("reason") for entry in entries if isinstance(entry, dict)]
+    return (
+        frozenset(reason for reason in reasons if isinstance(reason, str)),
+        one_line(error.get("message"), limit=200),
+    )
+
+
+def _retry_after(header: object, now: datetime) -> timedelta | None:
+    """Read `Retry-After`: seconds or an HTTP date; at most an hour is believed."""
+    if not isinstance(header, str):
+        return None
+    text = header.strip()
+    if text.isascii() and text.isdigit():
+        wait = timedelta(seconds=min(int(text[:9]), _LONGEST_WAIT.total_seconds()))
+    else:
+        try:
+            at = parsedate_to_datetime(text)
+        except (ValueError, TypeError, IndexError, OverflowError):
+            return None
+        wait = (at if at.tzinfo else at.replace(tzinfo=timezone.utc)) - now
+    return min(max(wait, timedelta(seconds=1)), _LONGEST_WAIT)
+
+
+# ── the sign-in ──────────────────────────────────────────────────────────────────────────
+
+
+def _not_refreshed(
+    error: google.auth.exceptions.RefreshError, account: GoogleAccount
+) -> LocumError:
+    details = error.args[1] if len(error.args) > 1 else None
+    code = details.get("error") if isinstance(details, dict) else None
+    if error.retryable or not isinstance(code, str):
+        return TransientError(
+            f"account {account.name}: the sign-in can't be renewed now", retry_after=_BUSY
+        )
+    told = one_line(code, limit=60)
+    described = one_line(details.get("error_description"), limit=200)  # type: ignore[union-attr]
+    told = f"{told}: {described}" if described else told
+    if account.service_account is not None:
+        return HumanNeededError(
+            f"account {account.name}: Google refuses the service account ({told}).",
+            hint=f"{account.login_hint} A key that was deleted, a subject without domain-wide "
+            "delegation and a wrong host clock all look like this.",
+        )
+    if code == "invalid_grant":
+        return HumanNeededError(
+            f"account {account.name}: the sign-in has ended ({told}).",
+            hint=f"{account.login_hint} {TESTING_HINT}",
+        )
+    return HumanNeededError(
+        f"account {account.name}: the sign-in can't be renewed ({told}).",
+        hint=account.login_hint,
+    )
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return one_line(error.strerror, limit=120)
+    return one_line(str(error), limit=120) or type(error).__name__

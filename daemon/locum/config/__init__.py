@@ -1,0 +1,1 @@
+"""TOML to one frozen Config: the schema, every error at once, and hot reload."""

@@ -1,0 +1,261 @@
+"""What no single setting can know: whether the settings fit each other, and the disk.
+
+These read the values as they stand in the file, not the finished Config, so that they find
+what they can even where some other setting is wrong. What has the wrong type is passed
+over: validation says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from locum.config.lines import KeyPath
+from locum.config.model import Calendar, PikaStream
+from locum.config.problems import MAX_SHOWN, Problem, suggest
+from locum.config.reading import UnreadableError, read_regular
+from locum.config.values import Places, is_loopback, parse_duration, shown, shown_path
+
+MIN_IMAGE_BYTES = 1024
+MAX_IMAGE_BYTES = 20 * 1024 * 1024
+LEAST_POLL = timedelta(seconds=5)
+
+Table = Mapping[str, Any]
+
+
+def cross_checks(
+    values: Table, places: Places, *, engine_address: str | None = None
+) -> Iterator[Problem]:
+    """Find everything that doesn't fit together.
+
+    Args:
+        values: The file's values, as parsed.
+        places: Where relative paths start.
+        engine_address: What the environment puts in place of the engines' base_url, if so.
+    """
+    yield from _names(values)
+    yield from _accounts(values)
+    yield from _duplicates(values)
+    yield from _polls(values)
+    yield from _caps(values)
+    yield from _stage(values, engine_address)
+    yield from _images(values, places)
+
+
+def _table(value: Any) -> Table:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _items(value: Any) -> list[tuple[int, Table]]:
+    """Answer an array's tables with their places, passing over what is none."""
+    if not isinstance(value, list):
+        return []
+    return [(index, item) for index, item in enumerate(value) if isinstance(item, Mapping)]
+
+
+def _account_items(values: Table) -> list[tuple[int, Table]]:
+    return _items(_table(values.get("calendar")).get("accounts"))
+
+
+# ── names that point somewhere ───────────────────────────────────────────────────────────
+
+
+def _names(values: Table) -> Iterator[Problem]:
+    for kind, tables in (("persona", "personas"), ("engine", "engines")):
+        known = _table(values.get(tables))
+        unknown = [(path, name) for path, name in _mentions(values, kind) if name not in known]
+        for number, (path, name) in enumerate(unknown):
+            wanted = f"there is no {kind} {shown(name)}."
+            # No more than can be shown: a suggestion takes time.
+            hint = suggest(name, known) if number < MAX_SHOWN else ""
+            make = f" Make a [{tables}.NAME] table." if not known else ""
+            yield Problem(path, f"{wanted}{hint}{make}")
+        attend = values.get("attend")
+        if len(known) > 1 and kind not in _table(attend):
+            yield Problem(
+                ("attend", kind),
+                f"is missing. There are {len(known)} {tables} ({', '.join(list(known)[:8])}): "
+                "say which is taken where nothing else names one",
+                at=("attend",) if attend is not None else (tables, list(known)[1]),
+            )
+
+
+def _mentions(values: Table, kind: str) -> Iterator[tuple[KeyPath, str]]:
+    spots: list[tuple[KeyPath, Table]] = [(("attend",), _table(values.get("attend")))]
+    spots += [(("rules", index), rule) for index, rule in _items(values.get("rules"))]
+    if kind == "persona":
+        spots += [
+            (("calendar", "accounts", index), item) for index, item in _account_items(values)
+        ]
+    for path, table in spots:
+        name = table.get(kind)
+        if isinstance(name, str):
+            yield (*path, kind), name
+
+
+def _duplicates(values: Table) -> Iterator[Problem]:
+    accounts: KeyPath = ("calendar", "accounts")
+    yield from _same_names(accounts, _account_items(values), "name")
+    yield from _same_names(("sinks",), _items(values.get("sinks")), "type")
+
+
+def _same_names(
+    path: KeyPath, items: list[tuple[int, Table]], default: str
+) -> Iterator[Problem]:
+    """Find names taken twice; a table without a name goes by what stands in `default`."""
+    first: dict[str, int] = {}
+    for index, item in items:
+        name = item.get("name", item.get(default))
+        if not isinstance(name, str):
+            continue
+        if name in first:
+            yield Problem(
+                (*path, index, "name"),
+                f"{shown(name)} is taken by number {first[name] + 1}; give it another name",
+                at=(*path, index, "name") if "name" in item else (*path, index),
+            )
+        first.setdefault(name, index)
+
+
+# ── signing in ───────────────────────────────────────────────────────────────────────────
+
+
+def _accounts(values: Table) -> Iterator[Problem]:
+    for index, account in _account_items(values):
+        path: KeyPath = ("calendar", "accounts", index)
+        is_personal = "client_secrets" in account or "token_file" in account
+        is_service = "service_account" in account
+        if is_personal and is_service:
+            yield Problem(
+                (*path, "service_account"),
+                "an account signs in by client_secrets or token_file, or by service_account, "
+                "not by both; take one out",
+            )
+        if not is_personal and not is_service:
+            yield Problem(
+                path,
+                "nothing to sign in with. Name client_secrets (for `locum auth login`), "
+                "a token_file, or a service_account",
+            )
+        if "subject" in account and not is_service:
+            yield Problem(
+                (*path, "subject"), "is for a service_account only; take it out, or name one"
+            )
+
+
+# ── times ────────────────────────────────────────────────────────────────────────────────
+
+
+def _polls(values: Table) -> Iterator[Problem]:
+    if "stage" in values:
+        return
+    calendar = _table(values.get("calendar"))
+    for key in ("poll_near", "poll_idle"):
+        try:
+            interval = parse_duration(calendar.get(key))
+        except ValueError:
+            continue
+        if interval < LEAST_POLL:
+            yield Problem(
+                ("calendar", key),
+                f"{shown(calendar[key])} is too often for Google; 5s is the least",
+            )
+
+
+# ── money ────────────────────────────────────────────────────────────────────────────────
+
+_WIDER = {
+    "per_meeting": ("per_day", "per_organizer_month", "per_month"),
+    "per_day": ("per_month",),
+    "per_organizer_month": ("per_month",),
+}
+
+
+def _caps(values: Table) -> Iterator[Problem]:
+    """Find caps that never count, because a wider one is lower: one of the two is a slip."""
+    budget = {
+        key: amount
+        for key, amount in _table(values.get("budget")).items()
+        if isinstance(amount, int | float) and not isinstance(amount, bool)
+    }
+    for key in sorted(_WIDER.keys() & budget.keys()):
+        lower = [each for each in _WIDER[key] if budget.get(each, math.inf) < budget[key]]
+        if lower:
+            yield Problem(
+                ("budget", key),
+                f"${budget[key]:g} is more than budget.{lower[0]} (${budget[lower[0]]:g}), "
+                "so it would never count; lower it, or raise that",
+            )
+
+
+# ── the stage ────────────────────────────────────────────────────────────────────────────
+
+
+def _stage(values: Table, engine_address: str | None) -> Iterator[Problem]:
+    if "stage" not in values:
+        return
+    stage = _table(values["stage"])
+    for given, other in (("epoch", "epoch_host"), ("epoch_host", "epoch")):
+        if given in stage and other not in stage:
+            yield Problem(
+                ("stage", other), f"is missing; it goes with {given}", at=("stage", given)
+            )
+    for path, address, is_written in _addresses(values, engine_address):
+        if isinstance(address, str) and not is_loopback(address):
+            yield Problem(
+                path,
+                f"{shown(address)} isn't on this machine, and a [stage] must have nothing else: "
+                "write an address on 127.0.0.1, or take [stage] out",
+                at=path if is_written else ("stage",),
+            )
+
+
+def _addresses(
+    values: Table, engine_address: str | None
+) -> Iterator[tuple[KeyPath, Any, bool]]:
+    """Answer every address that will be used: its path, itself, and whether it is written."""
+    calendar = _table(values.get("calendar"))
+    for key in ("api_root", "token_uri"):
+        default = Calendar.model_fields[key].default
+        yield ("calendar", key), calendar.get(key, default), key in calendar
+    default = PikaStream.model_fields["base_url"].default
+    for name, engine in _table(values.get("engines")).items():
+        written = _table(engine).get("base_url", default)
+        path: KeyPath = ("engines", name, "base_url")
+        yield path, engine_address or written, "base_url" in _table(engine)
+
+
+# ── faces ────────────────────────────────────────────────────────────────────────────────
+
+
+def _images(values: Table, places: Places) -> Iterator[Problem]:
+    for name, persona in _table(values.get("personas")).items():
+        written = _table(persona).get("image")
+        if not isinstance(written, str):
+            continue
+        try:
+            path = places.resolve(written)
+        except ValueError:
+            continue
+        trouble = image_trouble(path)
+        if trouble is not None:
+            yield Problem(("personas", name, "image"), trouble)
+
+
+def image_trouble(path: Path) -> str | None:
+    """Answer why this file can't be a face, by its size and first bytes; None if it can."""
+    named = f'"{shown_path(path)}"'
+    try:
+        start, status = read_regular(path, limit=8)
+    except UnreadableError as error:
+        return f"{named}: {error}; name a PNG or JPEG file"
+    if not start.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")):
+        return f"{named} is neither PNG nor JPEG by its first bytes; convert it to one of them"
+    if not MIN_IMAGE_BYTES < status.st_size <= MAX_IMAGE_BYTES:
+        return (
+            f"{named} has {status.st_size:,} bytes; more than 1 KB and at most 20 MB are taken"
+        )
+    return None

@@ -1,0 +1,104 @@
+"""One file to one frozen Config: everything that is wrong with it is said at once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from locum.config.checks import cross_checks
+from locum.config.lines import dotted
+from locum.config.model import Config, PikaStream
+from locum.config.problems import report, take_out_unfit, validate
+from locum.config.reading import read_source
+from locum.config.values import Places, home_directory, parse_address, redact, shown
+from locum.errors import ConfigError
+
+ENGINE_ADDRESS_VARIABLE = "PIKA_API_BASE_URL"
+
+
+@dataclass(frozen=True)
+class LoadedConfig:
+    """A config that can be used. `digest` is the SHA-256 of the file's bytes."""
+
+    config: Config
+    path: Path
+    digest: str
+    warnings: tuple[str, ...] = ()
+
+
+def load(path: Path, *, environ: Mapping[str, str] = os.environ) -> LoadedConfig:
+    """Read the config at `path`, in well under a second whatever lies there.
+
+    Relative paths in it come out resolved against the file's folder, "~" against $HOME.
+
+    Raises:
+        ConfigError: It can't be used; `problems` has every finding that there is, each as
+            `locum.toml:14: rules[2].persna: unknown key. Did you mean "persona"?`
+    """
+    path = path.absolute()
+    source = read_source(path)
+    places = Places(path.parent, home_directory(environ.get("HOME"), os.getuid()))
+    source.values.pop("$schema", None)  # Editors' own: where the schema is.
+    problems = take_out_unfit(source.values)
+    address, trouble = _engine_address(environ)
+    checked = validate(source.values, places)
+    if isinstance(checked, list):
+        problems += checked
+    problems += cross_checks(source.values, places, engine_address=address)
+    lines = report(path.name, problems, source.positions)
+    if lines or trouble or isinstance(checked, list):
+        raise ConfigError(lines + trouble)
+    config, notes = _with_engine_address(checked, address)
+    return LoadedConfig(
+        config=config,
+        path=path,
+        digest=hashlib.sha256(source.data).hexdigest(),
+        warnings=notes + _warnings(config, path, source.mode),
+    )
+
+
+def _engine_address(environ: Mapping[str, str]) -> tuple[str | None, tuple[str, ...]]:
+    """Answer the engines' address from the environment, and what is wrong with it."""
+    address = environ.get(ENGINE_ADDRESS_VARIABLE, "").strip()
+    if not address:
+        return None, ()
+    try:
+        return parse_address(address), ()
+    except ValueError as error:
+        return None, (redact(f"{ENGINE_ADDRESS_VARIABLE} in the environment: {error}"),)
+
+
+def _with_engine_address(config: Config, address: str | None) -> tuple[Config, tuple[str, ...]]:
+    if address is None:
+        return config, ()
+    engines: dict[str, PikaStream] = {}
+    notes = []
+    for name, engine in config.engines.items():
+        engines[name] = engine.model_copy(update={"base_url": address})
+        if engine.base_url != address:
+            key = dotted(("engines", name, "base_url"))
+            notes.append(
+                redact(
+                    f"{key} is {shown(address)}, by {ENGINE_ADDRESS_VARIABLE} in the environment"
+                )
+            )
+    return config.model_copy(update={"engines": engines}), tuple(notes)
+
+
+def _warnings(config: Config, path: Path, mode: int) -> tuple[str, ...]:
+    """Say what can be used as it is, and yet is hardly meant."""
+    found = []
+    if mode & 0o022:
+        found.append(f"{path.name}: others may write to it; `chmod go-w {path}`")
+    if not config.calendar.accounts:
+        found.append(f"{path.name}: no [[calendar.accounts]]: nothing is watched")
+    if not config.personas:
+        found.append(f"{path.name}: no [personas.NAME]: nobody can go to a meeting")
+    if not config.engines:
+        found.append(f"{path.name}: no [engines.NAME]: nothing carries a persona there")
+    if not config.sinks:
+        found.append(f"{path.name}: no [[sinks]]: summaries go to the state directory")
+    return tuple(found)

@@ -1,0 +1,292 @@
+"""Every setting there is, with its default and meaning: the schema is made from this.
+
+A key stands here only if something reads it. Secrets never do: they are files, systemd
+credentials or environment variables, and the config names where.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
+
+from locum.config.values import (
+    DURATION_PATTERN,
+    Between,
+    parse_address,
+    parse_duration,
+    parse_organizer,
+    parse_shown_name,
+    refuse_empty_path,
+    resolve_path,
+)
+from locum.core.model import Platform
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    WithJsonSchema(
+        {"type": "string", "pattern": DURATION_PATTERN, "examples": ["30s", "5m", "1h30m"]}
+    ),
+]
+"""Written "90s", "5m", "1h30m" or "2d"."""
+
+LocalPath = Annotated[
+    Path,
+    BeforeValidator(refuse_empty_path),
+    AfterValidator(resolve_path),
+    WithJsonSchema({"type": "string", "minLength": 1}),
+]
+"""Relative ones start at the config file's folder, "~" at the home directory."""
+
+Address = Annotated[str, AfterValidator(parse_address)]
+"""https; http to this machine only."""
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+"""A name that is also typed in commands: letters, digits and "_.-"."""
+
+ShownName = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(parse_shown_name)]
+"""A name that others see in the meeting."""
+
+Organizer = Annotated[str, AfterValidator(parse_organizer)]
+"""An address or a domain."""
+
+Dollars = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+"""US dollars."""
+
+
+class Table(BaseModel):
+    """A table of the config: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,  # What was typed may be a secret in the wrong place.
+    )
+
+
+class Account(Table):
+    """`[[calendar.accounts]]`: one Google sign-in and the calendars read through it."""
+
+    name: Name
+    """How locum calls this sign-in: `locum auth login NAME`."""
+    provider: Literal["google"] = "google"
+    """Whose calendar it is."""
+    calendars: tuple[str, ...] = ("primary",)
+    """Calendar ids, as in Google Calendar's settings; "primary" is the account's own."""
+    client_secrets: LocalPath | None = None
+    """The OAuth client downloaded from the Google Cloud console (type "Desktop app")."""
+    token_file: LocalPath | None = None
+    """Where the sign-in is kept, as an authorized-user JSON (0600). Default: in the state directory."""
+    service_account: LocalPath | None = None
+    """A service account's key, instead of a personal sign-in; share the calendar with its address."""
+    subject: str | None = None
+    """With domain-wide delegation: the one user that the service account acts for."""
+    persona: str | None = None
+    """The persona for invitations to this account."""
+
+
+class Calendar(Table):
+    """`[calendar]`: what is watched, and how often."""
+
+    accounts: tuple[Account, ...] = ()
+    """The sign-ins that are watched."""
+    poll_near: Annotated[Duration, Between(above="0s", most="1h")] = timedelta(seconds=45)
+    """Between reads while a meeting is near or running: 5s at least, but on a stage."""
+    poll_idle: Annotated[Duration, Between(above="0s", most="1h")] = timedelta(minutes=5)
+    """Between reads otherwise; 5s at least, but on a stage."""
+    delta_from: int = Field(default=21, ge=1)
+    """With that many calendars, ask only for changes and read a calendar when it has some."""
+    horizon: Annotated[Duration, Between(least="1h", most="14d")] = timedelta(hours=48)
+    """How far ahead meetings are armed."""
+    api_root: Address = "https://www.googleapis.com/"
+    """Google's API root; another one is for a stage or a proxy (http on loopback only)."""
+    token_uri: Address = "https://oauth2.googleapis.com/token"  # noqa: S105 - An address, no secret.
+    """Google's token address; as above."""
+
+
+class Attend(Table):
+    """`[attend]`: which invitations are accepted as a reason to be there, and how."""
+
+    lead: Annotated[Duration, Between(most="1h")] = timedelta(seconds=30)
+    """How long before the start we join."""
+    grace: Annotated[Duration, Between(most="24h")] = timedelta(minutes=10)
+    """How long a failed join is tried again, and a lobby waited in; never past the end."""
+    capacity: int = Field(default=4, ge=1, le=1000)
+    """How many meetings at the same time."""
+    max_length: Annotated[Duration, Between(above="0s", most="24h")] = timedelta(hours=4)
+    """The longest presence in one meeting, whatever the calendar says."""
+    merge_window: Annotated[Duration, Between(most="4h")] = timedelta(minutes=2)
+    """Meetings in the same room with at most this gap are one presence."""
+    trusted_organizers: tuple[Organizer, ...] = ()
+    """Addresses ("boss@example.com") or domains ("example.com") whose invitations need no answer."""
+    join_unanswered: bool = False
+    """Whether to join invitations from strangers that nobody answered."""
+    join_all_day: bool = False
+    """Whether to join all-day events that carry a link."""
+    leave_when_cancelled: bool = True
+    """Whether to leave a running meeting that is cancelled or declined while we are in it."""
+    platforms: tuple[Platform, ...] = (Platform.GOOGLE_MEET,)
+    """Where to go by default; a rule can allow another platform for what it matches."""
+    persona: str | None = None
+    """The persona where nothing else names one; may stay out if there is only one."""
+    engine: str | None = None
+    """The engine where nothing else names one; may stay out if there is only one."""
+
+
+class Match(Table):
+    """What a rule applies to; every key given must fit. Texts are shell patterns, any case."""
+
+    title: str | None = None
+    """The event's title."""
+    organizer: str | None = None
+    """An address, a domain ("example.com") or a pattern ("*@example.com")."""
+    attendee: str | None = None
+    """Somebody on the guest list, written like an organizer."""
+    calendar: str | None = None
+    """A calendar's id or an account's name."""
+    platform: Platform | None = None
+    """Where the meeting is held; needed to allow one that attend.platforms leaves out."""
+
+
+class RuleAction(Enum):
+    JOIN = "join"
+    SKIP = "skip"
+    USE = "use"  #: Only set persona or engine; whether to join is decided as usual.
+
+
+class Rule(Table):
+    """`[[rules]]`: skip beats join; among equals the first that matches."""
+
+    name: str = ""
+    """What decisions call it when they give it as their reason."""
+    match: Match = Match()
+    """What it applies to; without any key, to everything."""
+    action: RuleAction
+    """"join" or "skip" what matches, or only "use" another persona or engine for it."""
+    persona: str | None = None
+    """Who goes to what matches."""
+    engine: str | None = None
+    """Which engine carries it there."""
+
+
+class PersonaTable(Table):
+    """`[personas.NAME]`: who goes."""
+
+    display_name: ShownName
+    """The stand-in's own name. The tile always says whose stand-in it is."""
+    owner: ShownName
+    """Whom it stands in for: "(AI stand-in for OWNER)" is added to the name."""
+    image: LocalPath
+    """The face: one local PNG or JPEG, of more than 1 KB and at most 20 MB."""
+    voice_id: str = "English_radiant_girl"
+    """A voice known to the engine."""
+    instructions: str = Field(default="", max_length=8000)
+    """How to behave and what to know, in the owner's words."""
+
+
+class PikaStream(Table):
+    """`[engines.NAME]` with `type = "pikastream"`: the hosted engine, billed by the minute."""
+
+    type: Literal["pikastream"]
+    """Which engine this is."""
+    base_url: Address = "https://7i30hpv4bo9ud5mhianq.pika.art"
+    """PikaStream's API root. The environment's PIKA_API_BASE_URL wins over it."""
+    api_key_file: LocalPath | None = None
+    """A file with the key (begins with "dk_"). Otherwise the systemd credential
+    "pika_dev_key", otherwise the environment's PIKA_DEV_KEY."""
+    price_per_minute: float = Field(default=0.275, ge=0, le=100, allow_inf_nan=False)
+    """US dollars; the higher of the two published figures."""
+    minimum_balance: int = Field(default=100, ge=0)
+    """Credits below which no join is tried."""
+    ready_timeout: Annotated[Duration, Between(above="0s", most="10m")] = timedelta(seconds=90)
+    """How long the service may take to bring a presence up before it is ended and tried anew."""
+
+
+class MarkdownSink(Table):
+    """`[[sinks]]` with `type = "markdown"`: a folder of Markdown and JSON files by date."""
+
+    type: Literal["markdown"]
+    """What kind of place this is."""
+    folder: LocalPath
+    """Where the files go; made if it isn't there."""
+    name: Name = "markdown"
+    """How locum calls this place; two of a kind need names of their own."""
+
+
+class Budget(Table):
+    """`[budget]`: the most that may be spent, in US dollars. What is left out isn't capped.
+
+    Before a join, all that the stay may cost is set aside, with five minutes more; what was
+    not needed comes free when it is over. A meeting that doesn't fit isn't joined. Days and
+    months are the calendar's, in this machine's time zone; a presence counts where it began.
+    """
+
+    per_meeting: Dollars | None = None
+    """For one meeting, however often it is entered, with what follows it in its room."""
+    per_day: Dollars | None = None
+    """For all that is joined on one day."""
+    per_month: Dollars | None = None
+    """For all that is joined in one month."""
+    per_organizer_month: Dollars | None = None
+    """For what one and the same organizer invites to in one month. What you ask for with
+    `locum join` is nobody's."""
+
+
+class Metrics(Table):
+    """`[metrics]`: Prometheus figures and /healthz, on loopback only. Off unless a port is given."""
+
+    port: int = Field(ge=0, le=65535)
+    """The TCP port; 0 takes any that is free."""
+
+
+class Stage(Table):
+    """`[stage]`: for rehearsals. Refused unless every address is on loopback."""
+
+    speed: float = Field(default=1.0, gt=0, le=10_000, allow_inf_nan=False)
+    """How many seconds pass in a second of the host's."""
+    epoch_host: AwareDatetime | None = None
+    """The host's instant at which both clocks agreed …"""
+    epoch: AwareDatetime | None = None
+    """… and what the stage's clock said then."""
+
+
+class Config(Table):
+    """The whole of locum.toml. Relative paths start at the config file's folder."""
+
+    state_dir: LocalPath | None = None
+    """Where the ledger and the sign-ins are kept. Default: systemd's STATE_DIRECTORY,
+    otherwise $XDG_STATE_HOME/locum, otherwise ~/.local/state/locum."""
+    runtime_dir: LocalPath | None = None
+    """Where the control socket is. Default: systemd's RUNTIME_DIRECTORY, otherwise
+    $XDG_RUNTIME_DIR/locum, otherwise the state directory."""
+    calendar: Calendar = Calendar()
+    """What is watched, and how often."""
+    attend: Attend = Attend()
+    """Which invitations are a reason to be there, and how."""
+    rules: tuple[Rule, ...] = ()
+    """Exceptions by title, organizer, attendee, calendar or platform."""
+    personas: dict[Name, PersonaTable] = {}
+    """Who goes, by name."""
+    engines: dict[Name, PikaStream] = {}
+    """What carries a persona into a meeting, by name."""
+    sinks: tuple[MarkdownSink, ...] = ()
+    """Where summaries go."""
+    budget: Budget = Budget()
+    """The most that may be spent."""
+    metrics: Metrics | None = None
+    """Figures for Prometheus."""
+    stage: Stage | None = None
+    """For rehearsals only."""

@@ -1,0 +1,514 @@
+"""The loop's body: snapshot, plan, actions. One pass is one function.
+
+A restart, a suspended machine, a lost timer, an edited event and an edited config all come
+out here, on the same path: whoever notices anything asks for a pass, and the pass looks at
+what is. Timers and notices carry no meaning of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from locum.agenda import Agenda
+from locum.core.model import (
+    Action,
+    Adopt,
+    Amend,
+    Code,
+    Decision,
+    EndReason,
+    GiveUp,
+    Join,
+    Judged,
+    Leave,
+    Mark,
+    MeetingKey,
+    OccurrenceKey,
+    Phase,
+    Plan,
+    SessionKey,
+    SessionRecord,
+    Stay,
+    WriteUp,
+)
+from locum.core.planning import arrange
+from locum.core.policy import Policy
+from locum.core.reconcile import next_wakeup, reconcile
+from locum.debrief import Debrief
+from locum.errors import LocumError, TransientError
+from locum.ledger import BudgetError, Ledger, Purse, StaleError
+from locum.ledger.hold import Hold
+from locum.metrics import Metrics
+from locum.ports import Clock, Dispatcher, PresenceEngine
+from locum.tasks import Tasks
+
+_log = structlog.get_logger(__name__)
+
+_MEMORY = timedelta(days=7)
+"""How long a finished session is looked at when deciding whether to return: a meeting of
+several days must not be entered anew because we have forgotten that we were sent away."""
+
+_PREPARE = timedelta(seconds=60)
+"""How long before a join its engine is asked to warm up."""
+
+_MOST_TIMERS = 100
+
+_CRASH_PAUSE_S = 5.0
+"""How long a debrief that crashed (the ledger's disk is full) waits before the next try."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a reload may exchange; sessions that are running keep what they began with."""
+
+    policy: Policy
+    engines: Mapping[str, PresenceEngine]
+    prices: Mapping[str, float]
+    purse: Purse | None = None
+
+
+class Controller:
+    """Holds the agenda, and moves the ledger towards what it says."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        clock: Clock,
+        dispatcher: Dispatcher,
+        debrief: Debrief,
+        metrics: Metrics,
+        setting: Setting,
+        arm: Callable[[Sequence[datetime]], None],
+    ) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._dispatcher = dispatcher
+        self._debrief = debrief
+        self._metrics = metrics
+        self._setting = setting
+        self._arm = arm
+        self._agenda = Agenda()
+        self._asked = asyncio.Event()
+        self._stopping = False
+        self._events_are_news = False
+        self._looks_back = False
+        self._writing = Tasks(on_end=lambda _: self.ask())
+        self._preparing = Tasks()
+        self._prepared: dict[str, datetime] = {}
+        self._decided: dict[OccurrenceKey, tuple[MeetingKey, Code]] = {}
+        self._over_budget: set[OccurrenceKey] = set()
+        self._last_pass = time.monotonic()
+
+    # ── what others call ─────────────────────────────────────────────────────────────────
+
+    def ask(self) -> None:
+        """Ask for a pass. Many at once become one."""
+        self._asked.set()
+
+    @property
+    def agenda(self) -> Agenda:
+        return self._agenda
+
+    @property
+    def setting(self) -> Setting:
+        return self._setting
+
+    def change_setting(self, setting: Setting) -> None:
+        self._setting = setting
+        self._over_budget.clear()
+        self.events_changed()
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping
+
+    def events_changed(self) -> None:
+        """Look at the ledger's events again, and ask for a pass."""
+        # Should this fail, the next pass tries again: whoever told us won't tell us twice.
+        self._events_are_news = True
+        self._agenda.take(self._ledger.calendars.events())
+        self.rejudge()
+        self._events_are_news = False
+
+    def rejudge(self) -> None:
+        """Decide everything anew: the policy, or what a person said, has changed."""
+        self._agenda.rejudge(self._setting.policy, self._ledger.calendars.marks())
+        self.ask()
+        self._record_decisions(self._agenda.judged)
+
+    def begin(self) -> None:
+        """Take up where the ledger says that the last process stopped."""
+        self._decided = self._ledger.calendars.last_decisions()
+        self._agenda.take(self._ledger.calendars.events())
+        self._agenda.rejudge(self._setting.policy, self._ledger.calendars.marks())
+        # What went by while we were down was missed: look back as far as the calendar did.
+        self._looks_back = True
+        self._pass_or_log()
+        self._record_decisions(self._agenda.judged)
+        self.ask()
+
+    async def run(self) -> None:
+        """Pass whenever asked, until `stop`."""
+        while not self._stopping:
+            await self._asked.wait()
+            self._asked.clear()
+            if not self._stopping:
+                self._pass_or_log()
+
+    async def stop(self, within: timedelta, *, filing: timedelta) -> None:
+        """Stop passing; end every session, `within`, and write up what ended, in `filing`."""
+        self._stopping = True
+        self.ask()
+        for key in self._dispatcher.running():
+            self._dispatcher.stop(key, EndReason.SHUTDOWN)
+        await self._dispatcher.drain(within)
+        with _each_for_itself("wind up"):
+            for record in self._records():
+                with _each_for_itself("wind up"):
+                    self._wind_up(record)
+        await self._writing.wait(filing.total_seconds())
+        await self._writing.cancel()
+        await self._preparing.cancel()
+
+    def _wind_up(self, record: SessionRecord) -> None:
+        """Write up what is over, and what was in its room and waits to be tried again.
+
+        A join that waits and never was in goes on after a restart.
+        """
+        waits = record.phase is Phase.JOINING and record.retry_at is not None
+        if waits and record.admitted_at is not None:
+            now = self._clock.now()
+            self._give_up(GiveUp(record.key, Phase.ENDED, EndReason.SHUTDOWN), now)
+        elif record.phase is not Phase.ENDED:
+            return
+        self._write_up(record.key)
+
+    def _pass_or_log(self) -> None:
+        try:
+            self.pass_once()
+            self._last_pass = time.monotonic()
+        except Exception:  # noqa: BLE001 - The loop's outermost frame: it outlives any one pass.
+            _log.exception("pass_failed")
+
+    # ── one pass ─────────────────────────────────────────────────────────────────────────
+
+    def pass_once(self) -> None:
+        """Look at the present once, and act."""
+        if self._events_are_news:
+            self.events_changed()
+        if self._looks_back:
+            self._pass(self._agenda.begun_by(self._clock.now() + self._ahead))
+            self._looks_back = False
+            return
+        records = self._records()
+        also = frozenset(
+            occurrence
+            for record in records
+            if record.is_open
+            for occurrence in record.occurrences
+        )
+        self._pass(tuple(self._agenda.near(self._clock.now(), self._ahead, also)))
+
+    @property
+    def _ahead(self) -> timedelta:
+        policy = self._setting.policy
+        return policy.lead + policy.merge_window + _PREPARE
+
+    def _pass(self, judged: tuple[Judged, ...]) -> None:
+        now = self._clock.now()
+        policy = self._setting.policy
+        records = self._records()
+        plan = arrange(judged, policy, records, now, once_joinable=self._once_joinable(judged))
+        running = self._dispatcher.running() | {
+            SessionKey(str(name)) for name in self._writing.names()
+        }
+        actions = self._held_back(reconcile(plan, records, running, policy, now), records)
+        for action in actions:
+            if isinstance(action, Leave):
+                # Before all that writes: a full disk keeps nobody in a meeting.
+                self._dispatcher.stop(action.key, action.reason)
+        with _each_for_itself("join"):
+            self._join_all([action for action in actions if isinstance(action, Join)], now)
+        for action in actions:
+            with _each_for_itself(type(action).__name__):
+                self._apply(action, now)
+        self._prepare(plan, now)
+        self._arm_timers(plan, records, now)
+        self._record_decisions(plan.judged)
+        self._metrics.sessions_counted(sum(record.phase is Phase.LIVE for record in records))
+        self._metrics.meetings_armed(self._agenda.armed)
+        self._metrics.pass_finished(now)
+
+    def _held_back(
+        self, actions: tuple[Action, ...], records: Sequence[SessionRecord]
+    ) -> tuple[Action, ...]:
+        """Leave out the joins that a restored ledger can't answer for yet."""
+        hold = Hold.of(self._ledger.database)
+        if hold is None:
+            return actions
+        states = self._ledger.calendars.states()
+        return tuple(
+            action
+            for action in actions
+            if not isinstance(action, Join) or hold.reason(action.stay, states, records) is None
+        )
+
+    def _records(self) -> tuple[SessionRecord, ...]:
+        return self._ledger.sessions.unfinished_and_since(self._clock.now() - _MEMORY)
+
+    def _once_joinable(self, judged: tuple[Judged, ...]) -> frozenset[OccurrenceKey]:
+        return frozenset(
+            item.event.occurrence
+            for item in judged
+            if (last := self._decided.get(item.event.occurrence)) is not None
+            and last[1] in _JOINING_CODES
+        )
+
+    def _join_all(self, joins: Sequence[Join], now: datetime) -> None:
+        """Claim everything that is due in one commit, then let all of it begin."""
+        fresh = [action.stay for action in joins if action.record is None]
+        outcome = self._claim(fresh, now) if fresh else {}
+        for action in joins:
+            if action.record is not None:
+                with _each_for_itself("join again"):
+                    self._join_again(action.record, action.stay, now)
+        for stay in fresh:
+            error = outcome[stay.key]
+            if isinstance(error, BudgetError):
+                self._note_over_budget(stay, error, now)
+            elif error is not None:
+                _log.warning("claim_refused", session_key=stay.key, problem=str(error))
+        if any(isinstance(error, StaleError) for error in outcome.values()):
+            self.events_changed()
+
+    def _claim(
+        self, stays: Sequence[Stay], now: datetime
+    ) -> Mapping[SessionKey, LocumError | None]:
+        outcome = self._ledger.sessions.claim(
+            stays,
+            now=now,
+            grace=self._setting.policy.grace,
+            prices=self._setting.prices,
+            purse=self._setting.purse,
+        )
+        # First of all start what was claimed: what is claimed and not started must be taken
+        # for sent by whoever finds it.
+        for stay in stays:
+            if outcome[stay.key] is None:
+                self._dispatcher.start(stay.key, claimed_now=True)
+                self._over_budget -= {meeting.occurrence for meeting in stay.meetings}
+        return outcome
+
+    def _note_over_budget(self, stay: Stay, error: BudgetError, now: datetime) -> None:
+        """Say once that a cap is in the way. It is asked again: a session's end frees money."""
+        news = {m.occurrence for m in stay.meetings} - self._over_budget
+        if not news:
+            return
+        _log.error("join_over_budget", session_key=stay.key, problem=str(error))
+        reason = f"over budget: {error.refused.reason}"
+        overruled = [
+            replace(item, decision=Decision(join=False, code=Code.OVER_BUDGET, reason=reason))
+            for item in self._agenda.near(now, timedelta(0), frozenset(news))
+            if item.event.occurrence in news
+        ]
+        self._record_decisions(overruled)
+        self._over_budget |= news
+
+    def _join_again(self, record: SessionRecord, stay: Stay, now: datetime) -> None:
+        engines = self._setting.engines
+        if record.engine not in engines and stay.meetings[-1].decision.engine in engines:
+            # A reload put another engine in its place: a session of that one's takes over.
+            phase = Phase.MISSED if record.admitted_at is None else Phase.ENDED
+            self._give_up(GiveUp(record.key, phase, EndReason.UNWANTED), now)
+            return
+        setting = self._setting
+        try:
+            self._ledger.sessions.claim_again(
+                record, stay, now=now, prices=setting.prices, purse=setting.purse
+            )
+        except BudgetError as error:
+            self._note_over_budget(stay, error, now)
+            return
+        self._dispatcher.start(record.key, claimed_now=True)
+
+    def _apply(self, action: Action, now: datetime) -> None:
+        if isinstance(action, Adopt):
+            self._dispatcher.start(action.record.key, claimed_now=False)
+            self.ask()  # It may have to leave at once: that is seen only while it runs.
+        elif isinstance(action, Amend):
+            self._amend(action, now)
+        elif isinstance(action, GiveUp):
+            self._give_up(action, now)
+        elif isinstance(action, WriteUp):
+            self._write_up(action.key)
+
+    def _amend(self, action: Amend, now: datetime) -> None:
+        refused = self._ledger.sessions.amend(
+            action.record.key,
+            leave_by=action.leave_by,
+            meetings=action.meetings,
+            purse=self._setting.purse,
+            now=now,
+        )
+        if refused is None:
+            _log.info(
+                "session_amended",
+                session_key=action.record.key,
+                leave_by=action.leave_by.isoformat(),
+                meetings=len(action.meetings),
+            )
+        elif now >= action.record.leave_by:
+            # What was paid for is over, and the longer stay can't be.
+            _log.error(
+                "stay_over_budget", session_key=action.record.key, problem=refused.reason
+            )
+            self._dispatcher.stop(action.record.key, EndReason.SCHEDULED_END)
+
+    def _give_up(self, action: GiveUp, now: datetime) -> None:
+        if action.stay is not None:
+            if self._ledger.sessions.get(action.key) is not None:
+                return  # Told long ago.
+            self._ledger.sessions.record_missed(action.stay, now=now, reason=action.reason)
+            _log.error(
+                "meeting_missed",
+                session_key=action.key,
+                ended=action.stay.leave_by.isoformat(),
+            )
+        else:
+            self._ledger.sessions.transition(
+                action.key,
+                action.phase,
+                at=now,
+                reason=action.reason,
+                ended_at=self._left_at(action, now),
+                retry_at=None,
+            )
+            _log.error("session_given_up", session_key=action.key, reason=action.reason.value)
+        engine = action.stay.engine if action.stay is not None else ""
+        self._metrics.join_finished(outcome=action.phase.value, engine=engine)
+        self.ask()
+
+    def _left_at(self, action: GiveUp, now: datetime) -> datetime:
+        """Answer when a session that is given up was last in its room, if it ever was."""
+        attempts = self._ledger.sessions.attempts(action.key)
+        left = [each.ended_at for each in attempts if each.handle and each.ended_at]
+        return left[-1] if left and action.phase is Phase.ENDED else now
+
+    def _write_up(self, key: SessionKey) -> None:
+        self._writing.start(key, self._debrief_or_pause(key))
+
+    async def _debrief_or_pause(self, key: SessionKey) -> None:
+        try:
+            await self._debrief.write_up(key)
+        except Exception:  # noqa: BLE001 - The task's outermost frame: the next pass tries again.
+            _log.exception("debrief_crashed", session_key=key)
+            # That pass comes as soon as this ends.
+            await asyncio.sleep(_CRASH_PAUSE_S)
+
+    # ── what a pass leaves behind ────────────────────────────────────────────────────────
+
+    def _record_decisions(self, judged: Sequence[Judged]) -> None:
+        """Write down what is news, for `why`."""
+        news = [
+            item
+            for item in judged
+            # A cap's refusal stands until money comes free: the plan knows nothing of it.
+            if not (item.decision.join and item.event.occurrence in self._over_budget)
+            if self._decided.get(item.event.occurrence)
+            != (item.event.meeting, item.decision.code)
+        ]
+        if not news:
+            return
+        try:
+            self._ledger.calendars.record_decisions(news, at=self._clock.now())
+        except TransientError as error:
+            # Deciding goes on; this is for `why`, and is written by a later pass.
+            _log.error("decisions_not_recorded", problem=str(error))
+            return
+        for item in news:
+            self._decided[item.event.occurrence] = (item.event.meeting, item.decision.code)
+            _log.debug(
+                "decision_made",
+                occurrence=item.event.occurrence,
+                verdict=item.decision.verdict,
+                code=item.decision.code.value,
+            )
+
+    def _prepare(self, plan: Plan, now: datetime) -> None:
+        for stay in plan.stays.values():
+            due = stay.join_at - _PREPARE <= now < stay.leave_by
+            last = self._prepared.get(stay.engine)
+            if due and (last is None or now - last >= _PREPARE):
+                engine = self._setting.engines.get(stay.engine)
+                if engine is not None:
+                    self._prepared[stay.engine] = now
+                    self._preparing.start(stay.engine, _prepare(stay.engine, engine))
+
+    def _arm_timers(self, plan: Plan, records: Sequence[SessionRecord], now: datetime) -> None:
+        lead = self._setting.policy.lead
+        instants = self._agenda.instants(now, lead, _MOST_TIMERS)
+        instants += self._agenda.instants(now, lead + _PREPARE, 2)
+        nearest = next_wakeup(plan, records, now)
+        if nearest is not None:
+            instants.append(nearest)
+        self._arm(sorted({instant for instant in instants if instant > now}))
+
+    # ── what a person asks for ───────────────────────────────────────────────────────────
+
+    def mark(self, occurrence: OccurrenceKey, mark: Mark | None) -> None:
+        self._ledger.calendars.set_mark(occurrence, mark, at=self._clock.now())
+        self.rejudge()
+
+    def stop_session(self, record: SessionRecord) -> None:
+        """Leave now, and never again for the occurrences that have begun."""
+        self._dispatcher.stop(record.key, EndReason.STOPPED_BY_USER)
+        now = self._clock.now()
+        for meeting in record.meetings:
+            if meeting.start - self._setting.policy.lead <= now:
+                self._ledger.calendars.set_mark(meeting.occurrence, Mark.STOP, at=now)
+        self.rejudge()
+
+    @property
+    def pass_age(self) -> timedelta:
+        """How long ago a pass went through to its end, in the host's time."""
+        return timedelta(seconds=time.monotonic() - self._last_pass)
+
+
+_JOINING_CODES = frozenset(
+    {
+        Code.ACCEPTED,
+        Code.ORGANIZED_BY_SELF,
+        Code.TRUSTED_ORGANIZER,
+        Code.RULE_JOIN,
+        Code.COMMAND_JOIN,
+        Code.UNANSWERED_ALLOWED,
+        Code.USER_JOIN,
+    }
+)
+
+
+@contextlib.contextmanager
+def _each_for_itself(what: str) -> Iterator[None]:
+    """Let one action fail without the others; the next pass finds what is still to be done."""
+    try:
+        yield
+    except LocumError as error:
+        _log.error("action_failed", action=what, problem=str(error))
+
+
+async def _prepare(name: str, engine: PresenceEngine) -> None:
+    try:
+        await engine.prepare()
+    except TransientError as error:
+        _log.info("engine_not_prepared", engine=name, problem=str(error))
+    except LocumError as error:
+        # Told ahead of time, so that a person can act before the meeting begins.
+        _log.error("engine_needs_attention", engine=name, problem=str(error))

@@ -1,0 +1,1 @@
+"""Where presences come from: each engine puts a stand-in into a room, in its own way."""

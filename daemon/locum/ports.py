@@ -1,0 +1,347 @@
+"""What locum needs from the world. Adapters implement these; nothing else crosses.
+
+The ledger has no port: tests use the real thing.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from locum.core.model import (
+    CalendarReading,
+    CalendarRef,
+    EndReason,
+    MeetingKey,
+    Person,
+    Platform,
+    Room,
+    SessionHandle,
+    SessionKey,
+    TimeWindow,
+)
+
+# ── time ─────────────────────────────────────────────────────────────────────────────────
+
+
+class Clock(Protocol):
+    """Where "now" comes from. On a stage it runs faster than the host's."""
+
+    def now(self) -> datetime:
+        """Answer the present instant, in UTC."""
+        ...
+
+    async def sleep(self, duration: timedelta) -> None:
+        """Wait for `duration` of this clock's time."""
+        ...
+
+    def host_duration(self, duration: timedelta) -> timedelta:
+        """Answer how long the host waits while this clock moves by `duration`."""
+        ...
+
+
+# ── self-checks ──────────────────────────────────────────────────────────────────────────
+
+
+class Health(enum.Enum):
+    OK = "ok"
+    WARNING = "warning"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of `locum doctor`: what was tried, how it went, and the next step if any."""
+
+    subject: str
+    health: Health
+    detail: str
+    next_step: str = ""
+
+
+# ── calendars ────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Delta:
+    """What the delta lane said: whether anything moved, and where to go on.
+
+    `sync_token` None means that the token has expired: read the window and begin anew.
+    """
+
+    changed: bool
+    sync_token: str | None
+
+
+class CalendarSource(Protocol):
+    """One signed-in account and the calendars watched through it.
+
+    Every method may raise:
+        TransientError: Busy or out of quota; `retry_after` says when to ask again.
+        HumanNeededError: The sign-in has ended; `hint` says how to renew it.
+        PermanentError: This calendar can't be read (gone, or not shared any more).
+    None of these cancels anything that was armed by an earlier reading.
+    """
+
+    @property
+    def calendars(self) -> tuple[CalendarRef, ...]: ...
+
+    async def read(self, calendar: CalendarRef, window: TimeWindow) -> CalendarReading:
+        """Read every event that touches `window`, with all pages, or raise."""
+        ...
+
+    async def changes(self, calendar: CalendarRef, sync_token: str) -> Delta:
+        """Ask cheaply whether anything changed since `sync_token` was given."""
+        ...
+
+    async def check(self) -> tuple[Finding, ...]:
+        """Try the credentials and each calendar, changing nothing. Raises nothing."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+# ── presence ─────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class EngineTraits:
+    """What an engine can do. What it can't is said in the record, never made up."""
+
+    platforms: frozenset[Platform]
+    billed: bool  #: Every minute costs money, from the join to the proved end.
+    converses_by_itself: bool
+    reports_transcript: bool
+    can_chat: bool
+    sees_roster: bool
+    survives_restart: bool  #: A session goes on while our process is gone.
+
+
+@dataclass(frozen=True)
+class Face:
+    """How a persona appears: the name under the tile, one image, one voice."""
+
+    display_name: str
+    image: Path
+    voice_id: str
+
+
+@dataclass(frozen=True)
+class JoinRequest:
+    """`admit_by` is when we give up waiting to be let in."""
+
+    key: SessionKey
+    room: Room
+    face: Face
+    system_prompt: str
+    admit_by: datetime
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Not in yet: the engine is starting, or the room has a lobby."""
+
+    at: datetime
+    detail: str
+
+
+@dataclass(frozen=True)
+class Admitted:
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Roster:
+    """How many others are in the room, from an engine that `sees_roster`."""
+
+    at: datetime
+    others: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The session is over from the other side, or was never let in. Always the last event."""
+
+    at: datetime
+    reason: EndReason
+    detail: str = ""
+
+
+SessionEvent = Waiting | Admitted | Roster | Ended
+
+
+@dataclass(frozen=True)
+class EngineNote:
+    """Something an engine gave back about the meeting, kept word for word with its origin."""
+
+    source: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Remains:
+    """What is left of a session once we are out.
+
+    `bodies` are the engine's raw answers around the end, for the record; `notes` is what
+    they carried about the meeting itself: often nothing. `doubt` says what speaks against the
+    end being real, where the engine had to be taken at its word.
+    """
+
+    notes: tuple[EngineNote, ...] = ()
+    bodies: tuple[str, ...] = ()
+    doubt: str = ""
+
+
+class MeetingSession(Protocol):
+    @property
+    def handle(self) -> SessionHandle: ...
+
+    def events(self) -> AsyncIterator[SessionEvent]:
+        """Tell what happens, until `Ended`. Short outages are ridden out inside."""
+        ...
+
+    async def leave(self) -> Remains:
+        """Leave, and return only when the session is proved over. Idempotent.
+
+        Raises:
+            TransientError: It may still be running (and costing); call again.
+        """
+        ...
+
+
+class LostJoin(enum.Enum):
+    """What became of a paid join whose answer was lost."""
+
+    NEVER_RAN = "never_ran"  #: Nothing was spent: one more try is safe.
+    MAY_BE_RUNNING = "may_be_running"  #: Money is going: don't join again, tell a person.
+
+
+class PresenceEngine(Protocol):
+    @property
+    def traits(self) -> EngineTraits: ...
+
+    async def prepare(self) -> None:
+        """Do what can be done ahead of a join: connections, balance. Raises as `join` does."""
+        ...
+
+    async def join(self, request: JoinRequest) -> MeetingSession:
+        """Ask for a presence in the room; answers as soon as it can be named.
+
+        Not idempotent: two calls are two participants.
+
+        Raises:
+            TransientError: Surely not running; see `retry_after`.
+            HumanNeededError: Credits or sign-in; `hint` says what to do.
+            PermanentError: This request will never be taken.
+            AmbiguousError: It was sent, and may be running: see `settle_lost_join`.
+        """
+        ...
+
+    async def settle_lost_join(self, *, others_running: int) -> LostJoin:
+        """Find out, in a minute or two, whether the last lost join runs after all."""
+        ...
+
+    async def reattach(self, handle: SessionHandle) -> MeetingSession | None:
+        """Take up a session begun before a restart; None if it is over.
+
+        Raises:
+            TransientError: It can't be told now.
+        """
+        ...
+
+    async def check(self) -> tuple[Finding, ...]:
+        """Try the credentials, spending nothing. Raises nothing."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+# ── filing ───────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Attendance:
+    """When we were in, and how it ended; instants None where we never were."""
+
+    joined_at: datetime | None
+    left_at: datetime | None
+    end_reason: EndReason | None
+    detail: str
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What is known of one attended meeting. Nothing in it is a guess.
+
+    `source` says where the notes came from, or why there are none.
+    """
+
+    key: MeetingKey
+    session: SessionKey
+    title: str
+    start: datetime
+    end: datetime
+    room: Room
+    organizer: Person | None
+    invited: tuple[str, ...]
+    persona: str
+    engine: str
+    attendance: Attendance
+    source: str
+    notes: tuple[EngineNote, ...]
+    unknown: tuple[str, ...]
+    estimated_cost: float | None = None
+    currency: str = "USD"
+
+
+class SummarySink(Protocol):
+    """A place where summaries go. Filing the same summary again replaces it."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def file(self, summary: Summary) -> str:
+        """Put it there, durably, and answer where (a path or an address).
+
+        Raises:
+            TransientError: Not now (a full disk, a server down); nothing half-written.
+            PermanentError: Never, as it is configured.
+        """
+        ...
+
+    async def check(self) -> tuple[Finding, ...]:
+        """Try whether it could file now. Raises nothing."""
+        ...
+
+
+# ── dispatch ─────────────────────────────────────────────────────────────────────────────
+
+
+class Dispatcher(Protocol):
+    """Where an attendance runs. It gets a key and reads the rest from the ledger."""
+
+    def start(self, key: SessionKey, *, claimed_now: bool) -> None:
+        """Run the attendance of `key`; nothing happens if it is running already.
+
+        `claimed_now` says that the row was written for this very call, so that nothing can
+        have been sent yet. Otherwise a session without a handle may be running unnamed.
+        """
+        ...
+
+    def stop(self, key: SessionKey, reason: EndReason) -> None:
+        """Ask it to leave; it ends by itself, and says so in the ledger."""
+        ...
+
+    def running(self) -> frozenset[SessionKey]: ...
+
+    async def drain(self, within: timedelta) -> None:
+        """Wait for what is running to end, then abandon it where it stands.
+
+        What survives a restart is left running, to be adopted by the next process.
+        """
+        ...

@@ -1,0 +1,237 @@
+"""What calendars and people said, and summaries on their way: kept, counted, found again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from locum.core.model import (
+    CalendarAccess,
+    Code,
+    EndReason,
+    EventStatus,
+    Malformed,
+    Mark,
+    MeetingKey,
+    OccurrenceKey,
+    TimeWindow,
+)
+from locum.ledger import (
+    Database,
+    Ledger,
+    StaleError,
+)
+from locum.ports import Attendance, EngineNote, Summary
+from tests.integration.ledger_rig import (
+    claim,
+    reading,
+    stay,
+)
+from tests.unit.builders import HOME, TEN, WORK, at, event, judged
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "ledger.db"
+
+
+@pytest.fixture
+def ledger(path: Path) -> Iterator[Ledger]:
+    opened = Ledger(Database(path))
+    yield opened
+    opened.close()
+
+
+# ── readings ─────────────────────────────────────────────────────────────────────────────
+
+
+def titles(ledger: Ledger) -> list[str]:
+    return sorted(each.event_id for each in ledger.calendars.events())
+
+
+def test_a_reading_is_kept_word_for_word_and_changes_are_counted(ledger: Ledger) -> None:
+    """What comes out is what went in; the same again is no change."""
+    rich = event(description="d" * 5000, original_start=TEN, end=None, room_problem="x\u0000y")
+    assert ledger.calendars.apply(reading(rich)).changed == 1
+    assert ledger.calendars.events() == (rich,)
+    assert ledger.calendars.apply(reading(rich)).changed == 0
+    edited = replace(rich, title="Edited", revision="2")
+    assert ledger.calendars.apply(reading(edited)).changed == 1
+    assert ledger.calendars.events() == (edited,)
+
+
+def test_rule_58_absent_once_is_kept_absent_twice_is_gone(ledger: Ledger) -> None:
+    """A reading that suddenly lacks an event isn't believed at once."""
+    ledger.calendars.apply(reading(event(), event("other", start=at(60), end=at(90))))
+    once = ledger.calendars.apply(reading())
+    assert (once.changed, once.unconfirmed, titles(ledger)) == (0, 2, ["other", "weekly"])
+    twice = ledger.calendars.apply(reading())
+    assert (twice.changed, twice.unconfirmed, titles(ledger)) == (2, 0, [])
+
+
+def test_rule_58_seen_again_in_between_counts_from_the_beginning(ledger: Ledger) -> None:
+    """Two absences must follow each other."""
+    for events in ([event()], [], [event()], []):
+        ledger.calendars.apply(reading(*events))
+    assert titles(ledger) == ["weekly"]
+
+
+def test_outside_of_the_window_absence_says_nothing_new(ledger: Ledger) -> None:
+    """What a reading couldn't have shown is dropped: nobody plans by it any more."""
+    ledger.calendars.apply(reading(event()))
+    later = TimeWindow(at(60), at(120))
+    assert ledger.calendars.apply(reading(window=later)).changed == 1
+    assert titles(ledger) == []
+
+
+def test_rule_11_a_tombstone_without_times_cancels(ledger: Ledger) -> None:
+    """`{id, status}` is enough: the event stands cancelled, once, and comes back if restored."""
+    ledger.calendars.apply(reading(event()))
+    gone = reading(removed_ids=("weekly", "never-seen"))
+    assert ledger.calendars.apply(gone).changed == 1
+    assert ledger.calendars.apply(gone).changed == 0
+    [cancelled] = ledger.calendars.events()
+    assert (cancelled.status, cancelled.start) == (EventStatus.CANCELLED, TEN)
+    [outcome] = claim(ledger, stay())
+    assert isinstance(outcome, StaleError)
+    assert ledger.calendars.apply(reading(event())).changed == 1
+    assert ledger.calendars.events() == (event(),)
+
+
+def test_rule_60_a_malformed_event_keeps_what_was_known_of_it(ledger: Ledger) -> None:
+    """It isn't absent, it is unreadable; the rest of the reading counts."""
+    ledger.calendars.apply(reading(event(), event("other")))
+    broken = (Malformed("weekly", "no start"),)
+    for _ in range(3):
+        ledger.calendars.apply(reading(malformed=broken))
+    assert titles(ledger) == ["weekly"]
+
+
+def test_calendars_dont_see_each_other(ledger: Ledger) -> None:
+    """An empty home calendar says nothing of the work calendar's events."""
+    ledger.calendars.apply(reading(event()))
+    ledger.calendars.apply(reading(event(calendar=HOME), calendar=HOME))
+    for _ in range(2):
+        ledger.calendars.apply(reading(calendar=HOME))
+    assert [each.calendar for each in ledger.calendars.events()] == [WORK]
+
+
+def test_rule_60_an_unwatched_calendar_takes_its_events_with_it(ledger: Ledger) -> None:
+    """Unless another calendar has them too."""
+    ledger.calendars.apply(reading(event()))
+    ledger.calendars.apply(reading(event(calendar=HOME), calendar=HOME))
+    assert ledger.calendars.forget_calendars([HOME]) == 1
+    assert [each.calendar for each in ledger.calendars.events()] == [HOME]
+    assert list(ledger.calendars.states()) == [HOME]
+
+
+def test_a_failure_is_news_once(ledger: Ledger) -> None:
+    """Told when it begins and forgotten when a reading works; events stay meanwhile."""
+    book = ledger.calendars
+    book.apply(reading(event()))
+    assert book.note_failure(WORK, at=at(0), problem="down")
+    assert not book.note_failure(WORK, at=at(1), problem="still down" * 1000)
+    state = book.states()[WORK]
+    assert state.failing_since == at(0)
+    assert state.problem is not None
+    assert len(state.problem) == 2000
+    assert titles(ledger) == ["weekly"]
+    book.apply(reading(event(), access=CalendarAccess.FREE_BUSY))
+    state = book.states()[WORK]
+    assert (state.failing_since, state.problem) == (None, None)
+    assert state.access is CalendarAccess.FREE_BUSY
+    assert book.note_failure(HOME, at=at(2), problem="never read")
+    assert book.states()[HOME].read_at is None
+
+
+def test_a_sync_token_survives_readings(ledger: Ledger) -> None:
+    """The delta lane goes on where it was."""
+    ledger.calendars.apply(reading(event()))
+    ledger.calendars.note_sync_token(WORK, "t1")
+    ledger.calendars.apply(reading(event()))
+    assert ledger.calendars.states()[WORK].sync_token == "t1"
+    ledger.calendars.note_sync_token(WORK, None)
+    assert ledger.calendars.states()[WORK].sync_token is None
+
+
+def test_marks_are_set_changed_and_taken_back(ledger: Ledger) -> None:
+    """A person's word outlives everything but their next word."""
+    book, occurrence = ledger.calendars, OccurrenceKey("weekly")
+    book.set_mark(occurrence, Mark.SKIP, at=TEN)
+    book.set_mark(occurrence, Mark.STOP, at=at(1))
+    assert book.marks() == {occurrence: Mark.STOP}
+    book.set_mark(occurrence, None, at=at(2))
+    assert book.marks() == {}
+
+
+def test_decisions_are_found_again(ledger: Ledger) -> None:
+    """By key, by meeting, by a part of the title; the newest first, with every step."""
+    book = ledger.calendars
+    items = judged(event(), event("other", title="100% Budget", status=EventStatus.CANCELLED))
+    book.record_decisions(items, at=TEN)
+    book.record_decisions(judged(event(room=None)), at=at(1))
+    history = book.decisions(OccurrenceKey("weekly"))
+    assert [(each.join, each.code, each.at) for each in history] == [
+        (True, Code.ACCEPTED, TEN),
+        (False, Code.NO_MEET_LINK, at(1)),
+    ]
+    assert history[0].trace[-1] == "join: the account accepted it"
+    assert book.last_decisions() == {
+        "weekly": (event().meeting, Code.NO_MEET_LINK),
+        "other": (event("other").meeting, Code.CANCELLED),
+    }
+    assert book.find_occurrences("budget") == ("other",)
+    assert book.find_occurrences("%") == ("weekly", "other")
+    assert book.find_occurrences(event().meeting) == ("weekly",)
+    assert book.find_occurrences("'; DROP TABLE decisions; --") == ()
+
+
+# ── the outbox ───────────────────────────────────────────────────────────────────────────
+
+
+def summary(key: str = "weekly@20261123T100000Z") -> Summary:
+    [meeting] = stay().meetings
+    return Summary(
+        key=MeetingKey(key),
+        session=stay().key,
+        title=meeting.title,
+        start=meeting.start,
+        end=meeting.end,
+        room=meeting.room,
+        organizer=meeting.organizer,
+        invited=("Anna",),
+        persona="Robin",
+        engine="stage",
+        attendance=Attendance(TEN, at(29), EndReason.MEETING_OVER, "", 1),
+        source="none",
+        notes=(EngineNote("stage", "\u202e \u0000 😀"),),
+        unknown=(),
+    )
+
+
+def test_putting_a_summary_twice_files_it_once(ledger: Ledger) -> None:
+    """A crash between putting and filing can't double it, nor undo what was filed."""
+    outbox = ledger.outbox
+    outbox.put(summary(), ["notes", "mail"], at=TEN)
+    [mail, notes] = outbox.of(stay().key)
+    assert (mail.sink, notes.sink, notes.summary) == ("mail", "notes", summary())
+    outbox.filed(notes, at=at(1), location="/tmp/x.md")
+    outbox.failed(mail, retry_at=at(5), problem="p" * 5000)
+    outbox.put(replace(summary(), title="Changed"), ["notes", "mail"], at=at(2))
+    [mail, notes] = outbox.of(stay().key)
+    assert (notes.filed_at, notes.location, notes.attempts) == (at(1), "/tmp/x.md", 1)
+    assert (mail.retry_at, mail.attempts, mail.filed_at) == (at(5), 1, None)
+    assert mail.problem is not None
+    assert len(mail.problem) == 2000
+    assert {each.summary.title for each in (mail, notes)} == {"Weekly sync"}
+
+
+def test_the_newest_filings_come_first(ledger: Ledger) -> None:
+    """For `status`, as many as asked for."""
+    ledger.outbox.put(summary(), ["notes"], at=TEN)
+    ledger.outbox.put(summary("later@20261123T110000Z"), ["notes"], at=at(60))
+    found = [each.meeting for each in ledger.outbox.newest(1)]
+    assert found == ["later@20261123T110000Z"]
