@@ -138,7 +138,8 @@ class ControlServer:
         finally:
             self._connections.discard(task)
             self._answering.discard(task)
-            writer.transport.abort()  # Nothing, if it was closed in order.
+            if not writer.is_closing():  # asyncio stumbles over what is closed already.
+                writer.transport.abort()
 
     async def _converse(
         self,
@@ -165,6 +166,7 @@ class ControlServer:
                     await _finish(writer, refusal)
                     return
                 except asyncio.IncompleteReadError:
+                    await _part(writer)
                     return
             if line is None:
                 return  # Idle for too long.
@@ -258,9 +260,16 @@ async def _send(writer: asyncio.StreamWriter, answer: bytes) -> None:
 
 async def _finish(writer: asyncio.StreamWriter, answer: bytes) -> None:
     await _send(writer, answer)
+    await _part(writer)
+
+
+async def _part(writer: asyncio.StreamWriter) -> None:
+    """Hang up once all answers are out: `drain` returns while some are still on their way."""
     writer.close()
     with anyio.move_on_after(1):
         await writer.wait_closed()
+        return
+    writer.transport.abort()
 
 
 # ── the socket ───────────────────────────────────────────────────────────────────────────

@@ -141,6 +141,21 @@ async def test_several_requests_on_one_connection(server: ControlServer, path: P
     assert [answer["result"]["args"]["n"] for answer in answers] == [0, 1, 2, 3, 4]
 
 
+async def test_who_asks_much_and_then_hangs_up_gets_every_answer(
+    server: ControlServer, path: Path
+) -> None:
+    """More answers than the kernel takes at once, fewer than `drain` waits for, are out before the connection is cut."""
+    count = 500
+    reader, writer = await asyncio.open_unix_connection(path, limit=2**20)
+    writer.write(b'{"command": "nothing of the kind"}\n' * count)
+    writer.write_eof()
+    await asyncio.sleep(0.2)
+    answers = (await reader.read()).splitlines()
+    writer.close()
+
+    assert len(answers) == count
+
+
 async def test_many_askers_at_once(server: ControlServer, path: Path) -> None:
     """Askers don't wait for one another, and get their own answers."""
     async with anyio.create_task_group() as group:
