@@ -1,0 +1,112 @@
+"""The command line: many seeds, one seed with its story, or the planted faults."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+
+from tests.campaign.judge import ALSO, KINDS
+from tests.campaign.mutants import MUTANTS
+from tests.campaign.seed import Result, run_seed
+
+_TOLD_EVERY_S = 2.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    if options.mutants:
+        return _run_mutants(options.start, options.most)
+    if options.seed is not None:
+        result = run_seed(options.seed)
+        print("\n".join(result.story))
+        print(f"story {result.hash}")
+        return _told([result])
+    seeds = range(options.start, options.start + options.seeds)
+    return _told(_with_progress(_run_all(seeds, options.jobs), len(seeds)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=100, help="how many schedules")
+    parser.add_argument("--start", type=int, default=1, help="the first seed")
+    parser.add_argument("--seed", type=int, help="replay this one, and tell its story")
+    parser.add_argument("--jobs", type=int, default=1, help="how many processes")
+    parser.add_argument("--mutants", action="store_true", help="plant faults, and find them")
+    parser.add_argument("--most", type=int, default=150, help="seeds a planted fault may need")
+    return parser
+
+
+def _run_all(seeds: Sequence[int], jobs: int) -> Iterator[Result]:
+    if jobs <= 1:
+        yield from map(run_seed, seeds)
+        return
+    # Spawned, since a fork would share what the libraries keep open.
+    with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=200) as pool:
+        yield from pool.imap(run_seed, seeds)
+
+
+def _with_progress(results: Iterable[Result], total: int) -> Iterator[Result]:
+    began = told = time.perf_counter()
+    failed = 0
+    for done, result in enumerate(results, start=1):
+        failed += bool(result.findings)
+        yield result
+        now = time.perf_counter()
+        if now - told >= _TOLD_EVERY_S or done == total:
+            told = now
+            rate = done / (now - began)
+            print(f"{done}/{total} seeds, {failed} failed, {rate:.2f}/s", file=sys.stderr)
+
+
+def _told(results: Iterable[Result]) -> int:
+    """Print what was found, and the figures last; answers the exit status."""
+    schedules = due = 0
+    counts = dict.fromkeys((*KINDS, *ALSO), 0)
+    for result in results:
+        schedules += 1
+        due += result.due
+        for kind, found in sorted(result.findings.items()):
+            counts[kind] += len(found)
+            for each in found:
+                print(f"seed {result.seed}: {kind}: {each}")
+    print(" ".join(f"{kind}={counts[kind]}" for kind in ALSO))
+    figures = " ".join(f"{kind}={counts[kind]}" for kind in KINDS)
+    print(f"schedules={schedules} due={due} {figures}")
+    return 1 if any(counts.values()) else 0
+
+
+def _run_mutants(start: int, most: int) -> int:
+    # What fails without any planted fault proves nothing about one.
+    healthy: dict[int, bool] = {}
+    caught = 0
+    for name, mutant in MUTANTS.items():
+        found = f"not caught by {most} seeds"
+        for seed in range(start, start + most):
+            if seed not in healthy:
+                healthy[seed] = not run_seed(seed).findings
+            if not healthy[seed]:
+                continue
+            print(f"{name}: seed {seed}", file=sys.stderr)
+            with mutant():
+                findings = run_seed(seed).findings
+            kinds = [kind for kind in KINDS + ALSO if kind in findings and kind != "broken"]
+            if kinds:
+                what = findings[kinds[0]][0]
+                found = f"caught by seed {seed}: {kinds[0]}: {what[:120]}"
+                caught += 1
+                break
+        print(f"{name}: {found}", flush=True)
+    print(f"caught={caught}/{len(MUTANTS)}")
+    return 0 if caught == len(MUTANTS) else 1
+
+
+if __name__ == "__main__":
+    if os.environ.get("PYTHONHASHSEED") != "0":
+        # Sets of texts are walked in the order of their hashes: let it be the same each time.
+        os.environ["PYTHONHASHSEED"] = "0"
+        os.execv(sys.executable, [sys.executable, "-m", "tests.campaign", *sys.argv[1:]])
+    sys.exit(main())
