@@ -1,4 +1,4 @@
-"""The command line: many seeds, one seed with its story, or the planted faults."""
+"""The command line: many seeds, one with its story, the planted faults, or kills."""
 
 from __future__ import annotations
 

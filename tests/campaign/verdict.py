@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ KINDS = ("lost", "double", "orphans")
 ALSO = ("uninvited", "broken")
 _MINUTE = timedelta(minutes=1)
 _FILED = "session, meeting, sink FROM filings WHERE filed_at IS NOT NULL"
+_UNSEEN = "it ended without us"
 _A_WHILE = timedelta(seconds=15)
 """Who was in for less may have come in between the last look and our leaving."""
 
@@ -131,7 +132,10 @@ def judge(scene: Scene, verdict: Verdict) -> None:
             (row["occurrence"], row["meeting"])
             for row in database.rows('SELECT occurrence, meeting FROM decisions WHERE "join"')
         }
-    _Judge(scene, told, verdict).judge(meeting for _, meeting in joined)
+        unseen = database.rows("SELECT session FROM transitions WHERE detail = ?", (_UNSEEN,))
+    by_the_books = _Judge(scene, told, verdict)
+    by_the_books.judge(meeting for _, meeting in joined)
+    by_the_books.a_stay_is_told(frozenset(row["session"] for row in unseen))
 
 
 class _Judge:
@@ -151,7 +155,6 @@ class _Judge:
                 self._find("uninvited", _told(each))
         for record in self._told.records:
             self._final_and_filed(record)
-        self._a_stay_is_told()
         meetings = {m.key for record in self._told.records for m in record.meetings}
         for key in known:
             if key not in meetings:
@@ -205,9 +208,15 @@ class _Judge:
                 found[sink, twin["session"], twin["key"]] += path.with_suffix(".md").exists()
         return found
 
-    def _a_stay_is_told(self) -> None:
-        """Where a presence with a name stayed in its room for a while, a summary says so."""
+    def a_stay_is_told(self, unseen: Collection[str]) -> None:
+        """Where a presence with a name stayed in its room for a while, a summary says so.
+
+        Unless it came in and went while nobody was up: of that the ledger says (in `unseen`)
+        that it ended without us.
+        """
         for record in self._told.records:
+            if record.key in unseen:
+                continue
             handles = self._told.handles[record.key]
             stays = [each for each in self._presences if each.id in handles]
             told = record.phase is Phase.FILED

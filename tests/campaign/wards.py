@@ -42,8 +42,8 @@ _ROOMS = tuple(f"{letter * 3}-room-one" for letter in "abcdefgh")
 _AHEAD = timedelta(seconds=40)
 _POLL_S = 10
 _TURN_S = 0.03
-_PATIENCE_S = 5.0
-"""How long a life that is up may take to come to its point; then it dies where it is."""
+_PATIENCE = timedelta(seconds=100)
+"""How long (on the stage) who is up may take to come to its point; then it dies anywhere."""
 
 _QUICK_S = 0.6
 """Who is up so soon keeps up with the fastest stage."""
@@ -312,7 +312,7 @@ class Ward:
         if way in _WITHIN_S:
             self._wait(dice.uniform(0.0, _WITHIN_S[way]), life)
         else:
-            self._wait(_PATIENCE_S, life)
+            self._wait(self._host_s(_PATIENCE), life)
         self._kill(life)
 
     def _kill(self, life: LifeProcess) -> None:
@@ -340,9 +340,10 @@ class Ward:
             self._wait(_TURN_S, life)
 
     def _wait_for(self, offset: timedelta, life: LifeProcess | None = None) -> None:
-        self._wait(
-            (offset - self._stage.offset()).total_seconds() / self._stage.clock.speed, life
-        )
+        self._wait(self._host_s(offset - self._stage.offset()), life)
+
+    def _host_s(self, duration: timedelta) -> float:
+        return self._stage.clock.host_duration(duration).total_seconds()
 
     # ── after a life ─────────────────────────────────────────────────────────────────────
 
