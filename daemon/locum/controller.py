@@ -17,10 +17,12 @@ from datetime import datetime, timedelta
 import structlog
 
 from locum.agenda import Agenda
+from locum.core.consent import series_of
 from locum.core.model import (
     Action,
     Adopt,
     Amend,
+    CalendarEvent,
     Code,
     Decision,
     EndReason,
@@ -31,8 +33,10 @@ from locum.core.model import (
     Mark,
     MeetingKey,
     OccurrenceKey,
+    OptOut,
     Phase,
     Plan,
+    SeriesKey,
     SessionKey,
     SessionRecord,
     Stay,
@@ -105,6 +109,7 @@ class Controller:
         self._prepared: dict[str, datetime] = {}
         self._decided: dict[OccurrenceKey, tuple[MeetingKey, Code]] = {}
         self._over_budget: set[OccurrenceKey] = set()
+        self._opt_outs: tuple[OptOut, ...] = ()
         self._last_pass = time.monotonic()
 
     # ── what others call ─────────────────────────────────────────────────────────────────
@@ -140,15 +145,20 @@ class Controller:
 
     def rejudge(self) -> None:
         """Decide everything anew: the policy, or what a person said, has changed."""
-        self._agenda.rejudge(self._setting.policy, self._ledger.calendars.marks())
+        self._judge()
         self.ask()
         self._record_decisions(self._agenda.judged)
+
+    def _judge(self) -> None:
+        opt_outs = self._ledger.calendars.opt_outs()
+        self._agenda.rejudge(self._setting.policy, self._ledger.calendars.marks())
+        self._opt_outs = opt_outs
 
     def begin(self) -> None:
         """Take up where the ledger says that the last process stopped."""
         self._decided = self._ledger.calendars.last_decisions()
         self._agenda.take(self._ledger.calendars.events())
-        self._agenda.rejudge(self._setting.policy, self._ledger.calendars.marks())
+        self._judge()
         # What went by while we were down was missed: look back as far as the calendar did.
         self._looks_back = True
         self._pass_or_log()
@@ -204,6 +214,8 @@ class Controller:
         """Look at the present once, and act."""
         if self._events_are_news:
             self.events_changed()
+        elif self._ledger.calendars.opt_outs() != self._opt_outs:
+            self.rejudge()  # Said in a meeting: its attendance wrote it down, wherever it ran.
         if self._looks_back:
             self._pass(self._agenda.begun_by(self._clock.now() + self._ahead))
             self._looks_back = False
@@ -466,6 +478,19 @@ class Controller:
     def mark(self, occurrence: OccurrenceKey, mark: Mark | None) -> None:
         self._ledger.calendars.set_mark(occurrence, mark, at=self._clock.now())
         self.rejudge()
+
+    def opt_out(self, event: CalendarEvent, *, by: str) -> None:
+        """Leave this event's series and never go there again; what runs is left at once."""
+        now = self._clock.now()
+        said = OptOut(series_of(event.occurrence), now, by=by, title=event.title)
+        self._ledger.calendars.opt_out(said)
+        self.rejudge()
+
+    def opt_in(self, series: SeriesKey) -> bool:
+        """Take an opt-out back; answers whether there was one."""
+        found = self._ledger.calendars.opt_in(series)
+        self.rejudge()
+        return found
 
     def stop_session(self, record: SessionRecord) -> None:
         """Leave now, and never again for the occurrences that have begun."""

@@ -15,7 +15,7 @@ import structlog
 
 from locum.core.model import CalendarAccess, CalendarRef, TimeWindow
 from locum.errors import HumanNeededError, LocumError, PermanentError, TransientError
-from locum.ledger import Ledger
+from locum.ledger import Applied, Ledger
 from locum.metrics import Metrics
 from locum.ports import CalendarSource, Clock, Delta
 
@@ -114,10 +114,14 @@ class Polling:
         due_in_full = due_in_full or calendar in self._failures
         delta = None if due_in_full else await self._delta(source, calendar)
         if delta is None or delta.changed:
-            unconfirmed = await self._read(source, calendar)
-            if unconfirmed:
+            applied = await self._read(source, calendar)
+            if applied.unconfirmed:
                 return _CONFIRM
-            self._read_in_full[calendar] = now
+            if applied.vanished:
+                # Nobody told of their end, and nobody will tell if this was a mistake.
+                self._read_in_full.pop(calendar, None)
+            else:
+                self._read_in_full[calendar] = now
         if delta is not None:
             # Not before what it told of was read: a change whose reading failed is told again.
             self._ledger.calendars.note_sync_token(calendar, delta.sync_token)
@@ -133,12 +137,12 @@ class Polling:
         # Without a token nothing is known of what changed until now.
         return delta if token else replace(delta, changed=True)
 
-    async def _read(self, source: CalendarSource, calendar: CalendarRef) -> int:
+    async def _read(self, source: CalendarSource, calendar: CalendarRef) -> Applied:
         now = self._clock.now()
         window = TimeWindow(now - _LOOK_BACK, now + self._pace.horizon)
         reading = await source.read(calendar, window)
         if calendar not in self._sources:
-            return 0  # A reload has dropped it meanwhile, and with it what it shows.
+            return Applied()  # A reload has dropped it meanwhile, and with it what it shows.
         for malformed in reading.malformed:
             _log.warning(
                 "event_skipped",
@@ -155,7 +159,7 @@ class Polling:
         if applied.changed:
             _log.info("calendar_changed", calendar=str(calendar), events=applied.changed)
             self._on_change()
-        return applied.unconfirmed
+        return applied
 
     def _failed(self, calendar: CalendarRef, outcome: str, error: LocumError) -> int:
         """Tell of a failed look; answers how many there were in a row."""

@@ -171,7 +171,17 @@ class Ended:
     detail: str = ""
 
 
-SessionEvent = Waiting | Admitted | Roster | Ended
+@dataclass(frozen=True)
+class Said:
+    """What another participant said or wrote, from an engine that hears; never our own words."""
+
+    at: datetime
+    speaker: str  #: As the room shows it; empty if it can't be told.
+    text: str
+    in_chat: bool = False
+
+
+SessionEvent = Waiting | Admitted | Roster | Said | Ended
 
 
 @dataclass(frozen=True)
@@ -202,6 +212,15 @@ class MeetingSession(Protocol):
 
     def events(self) -> AsyncIterator[SessionEvent]:
         """Tell what happens, until `Ended`. Short outages are ridden out inside."""
+        ...
+
+    async def post(self, text: str) -> None:
+        """Write into the room's chat. Called only where the engine `can_chat`.
+
+        Raises:
+            TransientError: It isn't there; call again.
+            PermanentError: This room has no chat for us.
+        """
         ...
 
     async def leave(self) -> Remains:

@@ -283,7 +283,7 @@ class _Judge:
             bad = [*self._excuses.engine, *self._excuses.clock, *self._excuses.down]
             bad += [(at, at + 2 * _MINUTE) for at in self._excuses.stops]
             capped = left - self._claimed(each) > POLICY.max_length - 2 * _MINUTE
-            if capped or _touch(bad, before, left):
+            if capped or self._is_paid_up(each, left) or _touch(bad, before, left):
                 continue
             for one in self._world.diary.occurrences:
                 for version, until in one.spans(self._world.ended):
@@ -295,10 +295,20 @@ class _Judge:
 
     def _claimed(self, presence: Presence) -> datetime:
         """Answer when the daemon claimed what became this: its cap counts from there."""
+        record = self._record_of(presence)
+        return presence.began if record is None else record.claimed_at
+
+    def _is_paid_up(self, presence: Presence, left: datetime) -> bool:
+        """Whether no more could be paid: what follows in the room didn't fit the budget."""
+        record = self._record_of(presence)
+        has_cap = self._world.schedule.cap is not None
+        return has_cap and record is not None and record.leave_by <= left
+
+    def _record_of(self, presence: Presence) -> SessionRecord | None:
         for record in self._told.records:
             if presence.id in self._told.handles[record.key]:
-                return record.claimed_at
-        return presence.began
+                return record
+        return None
 
 
 # ── the stage's books ────────────────────────────────────────────────────────────────────

@@ -75,6 +75,7 @@ class DaemonRig:
     personas: dict[str, PersonaCard]
     engine_names: tuple[str, ...] = ("pika",)
     attendance: AttendanceClass = Attendance
+    equip: Callable[[PikaStreamEngine], PresenceEngine] = lambda engine: engine
     engines: dict[str, PresenceEngine] = field(default_factory=dict)
     _events: dict[str, CalendarEvent] = field(default_factory=dict)
     _running: list[asyncio.Task[None]] = field(default_factory=list)
@@ -90,7 +91,7 @@ class DaemonRig:
         # A test that takes the ledger away must not block the loop for five seconds.
         self.ledger.database.execute("PRAGMA busy_timeout = 0")
         self.metrics = Metrics()
-        self.engines = {name: self._engine() for name in self.engine_names}
+        self.engines = {name: self.equip(self._engine()) for name in self.engine_names}
         self.dispatcher = InProcess(self._factory(), on_end=self._ask)
         self.debrief = Debrief(
             self.ledger,

@@ -44,6 +44,7 @@ COMMANDS = (
     ["join"],
     ["leave"],
     ["skip"],
+    ["opt-out"],
     ["reload"],
     ["doctor"],
     ["reap"],

@@ -129,6 +129,7 @@ def policy_of(config: Config) -> Policy:
         grace=attend.grace,
         capacity=attend.capacity,
         max_length=attend.max_length,
+        forget_on_opt_out=config.privacy.forget_on_opt_out,
         merge_window=attend.merge_window,
         trusted_organizers=attend.trusted_organizers,
         join_unanswered=attend.join_unanswered,

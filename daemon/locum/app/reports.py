@@ -90,6 +90,19 @@ def calendars(ledger: Ledger) -> list[dict[str, Any]]:
     ]
 
 
+def opt_outs(ledger: Ledger) -> list[dict[str, Any]]:
+    """The series in which somebody wants no stand-in, the newest first."""
+    return [
+        {
+            "series": said.series,
+            "title": said.title,
+            "at": said.at.isoformat(),
+            "by": said.by,
+        }
+        for said in ledger.calendars.opt_outs()
+    ]
+
+
 def why(ledger: Ledger, text: str) -> dict[str, Any]:
     """The full trace of one occurrence: each decision about it, and each session's steps.
 

@@ -245,6 +245,14 @@ class Budget(Table):
     `locum join` is nobody's."""
 
 
+class Privacy(Table):
+    """`[privacy]`: what is owed to the others in the room."""
+
+    forget_on_opt_out: bool = True
+    """Whether what was heard in a meeting is deleted when somebody there says "opt out". The
+    stand-in leaves and stays away from the series in any case."""
+
+
 class Metrics(Table):
     """`[metrics]`: Prometheus figures and /healthz, on loopback only. Off unless a port is given."""
 
@@ -286,6 +294,8 @@ class Config(Table):
     """Where summaries go."""
     budget: Budget = Budget()
     """The most that may be spent."""
+    privacy: Privacy = Privacy()
+    """What is owed to the others in the room."""
     metrics: Metrics | None = None
     """Figures for Prometheus."""
     stage: Stage | None = None

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from locum.core.capacity import Load, Span
+from locum.core.consent import series_of
 from locum.core.history import History
 from locum.core.model import (
     CalendarEvent,
@@ -48,6 +49,7 @@ _SKIPS_BY_WEIGHT = (
     Code.COMMAND_SKIP,
     Code.SKIPPED_BY_USER,
     Code.STOPPED_BY_USER,
+    Code.OPTED_OUT,
     Code.DECLINED,
     Code.WAITING_FOR_ANSWER,
     Code.BAD_LINK,
@@ -70,14 +72,21 @@ def judge(
 ) -> tuple[Judged, ...]:
     """Decide every occurrence once, however many calendars show it.
 
+    `marks` are what people said of occurrences; an opt-out stands under its series' key.
     One calendar's "join" outweighs another's "no": a meeting declined on one and accepted
     on the other is attended. A skip rule and a trusted "locum: skip" beat both.
     """
     sightings: dict[OccurrenceKey, list[CalendarEvent]] = defaultdict(list)
     for event in events:
         sightings[event.occurrence].append(event)
-    judged = [_judge_one(seen, policy, marks.get(key)) for key, seen in sightings.items()]
+    judged = [_judge_one(seen, policy, _mark_of(key, marks)) for key, seen in sightings.items()]
     return tuple(sorted(judged, key=lambda item: (item.event.start, item.event.occurrence)))
+
+
+def _mark_of(key: OccurrenceKey, marks: Mapping[OccurrenceKey, Mark]) -> Mark | None:
+    """Answer what was said of an occurrence; "opt out" is said of its series, and comes first."""
+    of_series = marks.get(OccurrenceKey(series_of(key)))
+    return of_series if of_series is Mark.OPT_OUT else marks.get(key)
 
 
 def _judge_one(seen: list[CalendarEvent], policy: Policy, mark: Mark | None) -> Judged:
@@ -381,6 +390,7 @@ _ENDING_OF = {
     Code.CANCELLED: EndReason.CANCELLED,
     Code.DECLINED: EndReason.DECLINED,
     Code.STOPPED_BY_USER: EndReason.STOPPED_BY_USER,
+    Code.OPTED_OUT: EndReason.OPTED_OUT,
     Code.SKIPPED_BY_USER: EndReason.STOPPED_BY_USER,
 }
 

@@ -25,6 +25,8 @@ from locum.core.model import (
     Mark,
     MeetingKey,
     OccurrenceKey,
+    OptOut,
+    SeriesKey,
 )
 from locum.ledger.database import (
     Database,
@@ -34,16 +36,22 @@ from locum.ledger.database import (
 )
 
 _EVENT = TypeAdapter(CalendarEvent)
+_LONGEST_NAME = 300
 _ENDLESS = timedelta(hours=24)
 """How long an event without an end is kept after its start."""
 
 
 @dataclass(frozen=True)
 class Applied:
-    """What a reading changed; `unconfirmed` events are absent and wait for a second look."""
+    """What a reading changed.
 
-    changed: int
-    unconfirmed: int
+    `unconfirmed` events are absent and wait for a second look; `vanished` ones were absent at
+    that too and are dropped, though nothing told of their end.
+    """
+
+    changed: int = 0
+    unconfirmed: int = 0
+    vanished: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,7 @@ class CalendarBook:
         seen = {event.event_id: event for event in reading.events}
         removed = set(reading.removed_ids)
         unread = {malformed.item_id for malformed in reading.malformed}
-        changed = unconfirmed = 0
+        changed = unconfirmed = vanished = 0
         with self._db.transaction():
             known = {
                 row["event_id"]: row
@@ -106,12 +114,14 @@ class CalendarBook:
                     continue
                 if event_id in removed:
                     changed += self._cancel(_EVENT.validate_json(row["body"]))
-                elif not _touches(row["starts_at"], row["ends_at"], reading) or row["absences"]:
+                elif not _touches(row["starts_at"], row["ends_at"], reading):
                     changed += self._drop(reading.calendar, event_id)
+                elif row["absences"]:
+                    vanished += self._drop(reading.calendar, event_id)
                 else:
                     unconfirmed += self._miss(reading.calendar, event_id)
             self._note_reading(reading)
-        return Applied(changed=changed, unconfirmed=unconfirmed)
+        return Applied(changed + vanished, unconfirmed, vanished)
 
     def put_by_hand(self, event: CalendarEvent) -> None:
         """Add an event that no calendar holds: a person asked for this meeting."""
@@ -237,8 +247,10 @@ class CalendarBook:
     # ── what people said ─────────────────────────────────────────────────────────────────
 
     def marks(self) -> Mapping[OccurrenceKey, Mark]:
+        """Answer what stands of each occurrence, and under a series' key that it was opted out."""
         rows = self._db.rows("SELECT occurrence, mark FROM marks")
-        return {OccurrenceKey(row["occurrence"]): Mark(row["mark"]) for row in rows}
+        marks = {OccurrenceKey(row["occurrence"]): Mark(row["mark"]) for row in rows}
+        return marks | {OccurrenceKey(each.series): Mark.OPT_OUT for each in self.opt_outs()}
 
     def set_mark(self, occurrence: OccurrenceKey, mark: Mark | None, *, at: datetime) -> None:
         """Remember what a person said of an occurrence; None takes it back."""
@@ -250,6 +262,37 @@ class CalendarBook:
                     "INSERT OR REPLACE INTO marks (occurrence, mark, at) VALUES (?, ?, ?)",
                     (occurrence, mark.value, write_instant(at)),
                 )
+
+    def opt_outs(self) -> tuple[OptOut, ...]:
+        """Answer the series in which somebody wants no stand-in, the newest first."""
+        return tuple(
+            OptOut(
+                series=SeriesKey(row["series"]),
+                at=read_instant(row["at"]),
+                by=row["said_by"],
+                title=row["title"],
+            )
+            for row in self._db.rows("SELECT * FROM opt_outs ORDER BY at DESC, series")
+        )
+
+    def opt_out(self, said: OptOut) -> None:
+        """Remember it; who said so first stays."""
+        with self._db.transaction():
+            self._db.execute(
+                "INSERT OR IGNORE INTO opt_outs (series, at, said_by, title) VALUES (?, ?, ?, ?)",
+                (
+                    said.series,
+                    write_instant(said.at),
+                    said.by[:_LONGEST_NAME],
+                    said.title[:_LONGEST_NAME],
+                ),
+            )
+
+    def opt_in(self, series: SeriesKey) -> bool:
+        """Take an opt-out back; answers whether there was one."""
+        with self._db.transaction():
+            gone = self._db.execute("DELETE FROM opt_outs WHERE series = ?", (series,))
+        return gone > 0
 
     # ── what was decided ─────────────────────────────────────────────────────────────────
 

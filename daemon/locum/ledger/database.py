@@ -158,6 +158,15 @@ MIGRATIONS: tuple[str, ...] = (
         ON attempts (occurrence, cost_micros, reserved_micros, ended_at);
     CREATE INDEX attempts_unproved ON attempts (session) WHERE ended_at IS NULL;
     """,
+    """
+    -- Series in which somebody wants no stand-in.
+    CREATE TABLE opt_outs (
+        series TEXT PRIMARY KEY,
+        at TEXT NOT NULL,
+        said_by TEXT NOT NULL,
+        title TEXT NOT NULL
+    ) STRICT;
+    """,
 )
 """Each text moves the file one version on; the version stands in PRAGMA user_version."""
 

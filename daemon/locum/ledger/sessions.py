@@ -416,6 +416,13 @@ class Sessions:
                 ),
             )
 
+    def forget_heard(self, key: SessionKey) -> None:
+        """Delete what engines gave back of a session, in all its attempts."""
+        with self._db.transaction():
+            self._db.execute(
+                "UPDATE attempts SET notes = NULL, bodies = NULL WHERE session = ?", (key,)
+            )
+
     def _log(  # noqa: PLR0917 - One row, in the order of its columns.
         self,
         key: SessionKey,
