@@ -136,6 +136,15 @@ class World:
             self._die(name, away)
             raise Crash(name)
 
+    @contextlib.contextmanager
+    def _undying(self) -> Iterator[None]:
+        """Let a person's word be taken whole: who isn't answered asks again."""
+        deaths, self._deaths = self._deaths, []
+        try:
+            yield
+        finally:
+            self._deaths = deaths
+
     def _die(self, where: str, away: float) -> None:
         self.story.tell(f"the process dies at {where}, for {away:g} s")
         self._dead = self.story.muted = True
@@ -381,7 +390,9 @@ class World:
         if found is None or self._dead or found.now.room is None:
             return
         here = self._served_in(found.now.room)
-        if self.life.leave(found.now.room):
+        with self._undying():
+            left = self.life.leave(found.now.room)
+        if left:
             self._trouble(f"locum leave {found.now.room}")
             for each in here:
                 self.diary.unwelcome(each)
@@ -400,7 +411,11 @@ class World:
 
     def _do_skip(self, step: Step) -> None:
         found = self.diary.of(step.who)
-        if found is not None and not self._dead and self.life.skip(found.uid):
+        if found is None or self._dead:
+            return
+        with self._undying():
+            skipped = self.life.skip(found.uid)
+        if skipped:
             self.diary.unwelcome(found)
 
     def _do_close(self, step: Step) -> None:
