@@ -199,7 +199,7 @@ class Attendance:
             await self._write(
                 lambda: self._ledger.sessions.close_attempt(self._key, at=at, outcome=NEVER_RAN)
             )
-            await self._try_later(EndReason.LOST_JOIN, f"nothing is running: {why}")
+            await self._try_later(EndReason.ENGINE_LOST, f"nothing is running: {why}")
             return
         await self._suspect_orphan(why)
 

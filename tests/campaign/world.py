@@ -297,6 +297,11 @@ class World:
         self.story.tell(f"trouble: {kind}")
         self.excuses.engine.append((now, now + lasts + _AFTERMATH))
 
+    def _people(self, what: str) -> None:
+        now = self.time.world()
+        self.story.tell(f"people: {what}")
+        self.excuses.people.append((now, now + _AFTERMATH))
+
     def _do_storm(self, step: Step) -> None:
         self._storm_over()
         self.story.tell(f"google: {step.what} for {step.amount:g} s")
@@ -393,7 +398,7 @@ class World:
         with self._undying():
             left = self.life.leave(found.now.room)
         if left:
-            self._trouble(f"locum leave {found.now.room}")
+            self._people(f"locum leave {found.now.room}")
             for each in here:
                 self.diary.unwelcome(each)
 
@@ -427,7 +432,7 @@ class World:
         ours = any(each.is_bot for each in self.rooms.present(room))
         if not ours:
             return
-        self._trouble(f"{room} is closed")
+        self._people(f"{room} is closed")
         self.rooms.close(room)
         again = self.time.world() + timedelta(seconds=1)
         self.rooms.expect([RoomStep(again, room, StepKind.ENTER, "host")])

@@ -292,9 +292,11 @@ def test_rule_20_declined_and_unlinked_at_once_is_declined() -> None:
 
 @pytest.mark.parametrize("mark", list(Mark))
 def test_rule_28_a_persons_word_ends_it(mark: Mark) -> None:
-    """Skipped or stopped by hand while we are in: leave, for that reason."""
+    """Skipped, stopped by hand or opted out of while we are in: leave, for that reason."""
     actions = act([event()], at(5), [record()], marks={meeting().occurrence: mark})
-    assert leaves(actions) == {KEY: EndReason.STOPPED_BY_USER}
+    opted_out = mark is Mark.OPT_OUT
+    reason = EndReason.OPTED_OUT if opted_out else EndReason.STOPPED_BY_USER
+    assert leaves(actions) == {KEY: reason}
 
 
 @pytest.mark.parametrize(

@@ -247,7 +247,7 @@ class Simulation(RuleBasedStateMachine):
         elif session.phase is Phase.AMBIGUOUS and reason is EndReason.DENIED:
             self._close(session, EndReason.LOST_JOIN)
         elif session.phase is Phase.AMBIGUOUS:
-            self._try_later(session, EndReason.LOST_JOIN)
+            self._try_later(session, EndReason.ENGINE_LOST)
         elif session.phase is Phase.LEAVING or reason in WORTH_ANOTHER_TRY:
             self._try_later(session, reason)
         elif session.admitted_at is None and reason is EndReason.DENIED:

@@ -155,7 +155,7 @@ def arrange(
     attended it, it was missed.
     """
     records = tuple(records)
-    history = History(records, now)
+    history = History(records, now, grace=policy.grace)
     verdicts: dict[OccurrenceKey, Judged] = {}
     wanted: list[Meeting] = []
     over: list[Meeting] = []
