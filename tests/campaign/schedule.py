@@ -145,6 +145,11 @@ class _Moments:
         self._marks = marks
         self._until = until
 
+    def of_a_timer(self) -> float:
+        """Answer an instant just before one at which a stay begins or ends."""
+        mark = self._draw.choice(self._marks)
+        return max(1.0, mark - self._draw.choice((0.0, LEAD_S)) - self._draw.uniform(0.1, 2.0))
+
     def __call__(self) -> float:
         near = self._draw.choice(self._marks) + self._draw.uniform(-90, 90)
         anywhere = self._draw.uniform(1, self._until)
@@ -198,9 +203,11 @@ def _host_faults(draw: random.Random, moment: _Moments) -> Iterator[Step]:
         at, skew = moment(), draw.choice((3600, -3600, 300, -300, 40, -40))
         yield Step(at, "clock wrong", amount=skew)
         yield Step(at + draw.uniform(60, 900), "clock right")
-    for kind, share, most in (("suspend", 0.25, 1200.0), ("block", 0.2, 40.0)):
+    for kind, share, most in (("suspend", 0.25, 1200.0), ("block", 0.3, 40.0)):
         if draw.random() < share:
-            yield Step(moment(), kind, amount=draw.uniform(2, most))
+            # As likely as not it is over an instant at which a timer was to fire.
+            at = moment() if draw.random() < 0.5 else moment.of_a_timer()
+            yield Step(at, kind, amount=draw.uniform(2, most))
     if draw.random() < 0.2:
         at = moment()
         yield Step(at, "disk full")
