@@ -249,7 +249,8 @@ class _Judge:
     def never_over_budget(self) -> None:
         """What was meant to be spent, by the stage's bills, stays under the cap.
 
-        What nobody could end, because the daemon was down or the service wouldn't, isn't meant.
+        What nobody could end, because the daemon was down or the service wouldn't, isn't meant;
+        nor is what a wrong clock made too long or too short.
         """
         cap = self._world.schedule.cap
         by_id = {each.id: each for each in self._presences}
@@ -258,6 +259,7 @@ class _Judge:
             for record in self._told.records
             for handle in self._told.handles[record.key]
             if (there := by_id.get(handle)) is not None
+            and not _touch(self._excuses.clock, there.began, there.over)
         )
         if cap is not None and spent > cap + 0.001:
             self.verdict.find("overspend", f"{spent:.2f} of {cap:.2f} dollars")

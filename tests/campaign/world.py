@@ -55,6 +55,7 @@ class World:
         )
         self.google = GoogleStage(now=time.world)
         self.google.add_account(OWNER, name="Alex")
+        self.google.quirks.page_size = schedule.page_size
         self.diary = Diary(self.google, BASE, self.story)
         self.gate = GoogleGate(google_app(self.google), self.story, time.world)
         self.draw = random.Random(schedule.seed * 7919 + 1)
@@ -330,6 +331,12 @@ class World:
         self.excuses.google.append((now, now))
         if step.what == "tokens expire":
             self.google.expire_access_tokens()
+        elif step.what == "no token":
+            self.google.quirks.next_without_sync_token = 1
+        elif step.what == "empty page":
+            self.google.quirks.next_empty_pages = 2
+        elif step.what == "bare tombstones":
+            self.google.quirks.bare_tombstones = True
         else:
             self.gate.once.append(step.what)
 

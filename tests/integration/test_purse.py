@@ -174,6 +174,15 @@ def test_a_lost_answer_keeps_its_money(rig: Rig, outcome: str, spent: int) -> No
     assert rig.purse.day(at(602)) == Sums(spent=spent)
 
 
+def test_an_end_before_the_beginning_costs_all_that_was_set_aside(rig: Rig) -> None:
+    """The clock was set back by an hour in between: better too much than too little."""
+    rig.claim(stay_of(held(1, at(0), 30)), now=at(0))
+    rig.answer("m1", at(0))
+    rig.close("m1", at(-55), "scheduled_end")
+
+    assert rig.purse.day(at(0)) == Sums(spent=micros(35 * PRICE))
+
+
 def test_what_outruns_its_money_counts_whole(rig: Rig) -> None:
     """Its daemon was dead, so it ran on: each minute of that counts, and nothing more fits."""
     rig.caps = Caps.of_dollars(per_day=12, per_organizer_month=12, per_meeting=12)

@@ -282,10 +282,14 @@ def _excess(row: sqlite3.Row, now: datetime) -> _Excess:
 def settled(row: sqlite3.Row, at: datetime, outcome: str) -> int:
     """Answer what an attempt, as its row stands, cost when it is proved over, in micro-dollars.
 
-    One that was never answered was free, unless its answer is what was lost.
+    One that was never answered was free, unless its answer is what was lost. Where it ended
+    before it began, by a clock that was set back meanwhile, nobody knows how long it was: then
+    it cost all that was set aside for it.
     """
-    if row["answered_at"] is not None:
-        answered_at = read_instant(row["answered_at"])
-        return cost(max(at - answered_at, timedelta(0)), row["price_per_minute"])
-    lost = outcome == EndReason.LOST_JOIN.value
-    return int(row["reserved_micros"]) if lost else 0
+    reserved = int(row["reserved_micros"])
+    if row["answered_at"] is None:
+        return reserved if outcome == EndReason.LOST_JOIN.value else 0
+    lasted = at - read_instant(row["answered_at"])
+    if lasted < timedelta(0):
+        return max(reserved, cost(timedelta(0), row["price_per_minute"]))
+    return cost(lasted, row["price_per_minute"])
