@@ -440,11 +440,14 @@ class World:
         if not ours:
             return
         self._people(f"{room} is closed")
+        # What our presence there doesn't serve (it couldn't be paid) it knows nothing of.
+        served = self._served_in(room)
         self.rooms.close(room)
         again = self.time.world() + timedelta(seconds=1)
         self.rooms.expect([RoomStep(again, room, StepKind.ENTER, "host")])
         for each in self.diary.in_room(room):
-            self.diary.over(each)
+            if each in served:
+                self.diary.over(each)
 
     def _do_drop(self, step: Step) -> None:
         found = self.diary.of(step.who)
