@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -106,6 +106,7 @@ class Controller:
         self._decided: dict[OccurrenceKey, tuple[MeetingKey, Code]] = {}
         self._over_budget: set[OccurrenceKey] = set()
         self._last_pass = time.monotonic()
+        self._held_back: Mapping[SessionKey, tuple[str, str]] = {}
 
     # ── what others call ─────────────────────────────────────────────────────────────────
 
@@ -125,6 +126,11 @@ class Controller:
         self._setting = setting
         self._over_budget.clear()
         self.events_changed()
+
+    @property
+    def held_back(self) -> tuple[tuple[str, str], ...]:
+        """What isn't joined because of a restored ledger: titles, each with its reason."""
+        return tuple(self._held_back.values())
 
     @property
     def stopping(self) -> bool:
@@ -175,6 +181,20 @@ class Controller:
                 with _each_for_itself("wind up"):
                     self._wind_up(record)
         await self._writing.wait(filing.total_seconds())
+        await self._writing.cancel()
+        await self._preparing.cancel()
+
+    async def hand_over(self, keys: Collection[SessionKey], within: timedelta) -> None:
+        """Stop passing; let the next process adopt the sessions of `keys`, and end the others.
+
+        For a ledger that only a new start can mend: nothing is written up.
+        """
+        self._stopping = True
+        self.ask()
+        for key in self._dispatcher.running().difference(keys):
+            self._dispatcher.stop(key, EndReason.SHUTDOWN)
+        await self._dispatcher.hand_over(keys)
+        await self._dispatcher.drain(within)
         await self._writing.cancel()
         await self._preparing.cancel()
 
@@ -230,7 +250,7 @@ class Controller:
         running = self._dispatcher.running() | {
             SessionKey(str(name)) for name in self._writing.names()
         }
-        actions = self._held_back(reconcile(plan, records, running, policy, now), records)
+        actions = self._hold_back(reconcile(plan, records, running, policy, now), records, now)
         for action in actions:
             if isinstance(action, Leave):
                 # Before all that writes: a full disk keeps nobody in a meeting.
@@ -247,19 +267,26 @@ class Controller:
         self._metrics.meetings_armed(self._agenda.armed)
         self._metrics.pass_finished(now)
 
-    def _held_back(
-        self, actions: tuple[Action, ...], records: Sequence[SessionRecord]
+    def _hold_back(
+        self, actions: tuple[Action, ...], records: Sequence[SessionRecord], now: datetime
     ) -> tuple[Action, ...]:
-        """Leave out the joins that a restored ledger can't answer for yet."""
+        """Leave out what a restored ledger can't answer for yet."""
         hold = Hold.of(self._ledger.database)
-        if hold is None:
-            return actions
-        states = self._ledger.calendars.states()
-        return tuple(
-            action
-            for action in actions
-            if not isinstance(action, Join) or hold.reason(action.stay, states, records) is None
-        )
+        held: dict[SessionKey, tuple[str, str]] = {}
+        kept: set[SessionKey] = set()
+        if hold is not None:
+            states = self._ledger.calendars.states()
+            kept = {record.key for record in records if hold.keeps(record, states, now)}
+            for action in actions:
+                if isinstance(action, Join) and (
+                    reason := hold.reason(action.stay, states, records)
+                ):
+                    held[action.stay.key] = action.stay.meetings[0].title, reason
+        for key, (_, reason) in held.items():
+            if self._held_back.get(key, ("", ""))[1] != reason:
+                _log.warning("join_held_back", session_key=key, reason=reason)
+        self._held_back = held
+        return tuple(action for action in actions if not _is_held(action, held, kept))
 
     def _records(self) -> tuple[SessionRecord, ...]:
         return self._ledger.sessions.unfinished_and_since(self._clock.now() - _MEMORY)
@@ -493,6 +520,16 @@ _JOINING_CODES = frozenset(
         Code.USER_JOIN,
     }
 )
+
+
+def _is_held(
+    action: Action, held: Collection[SessionKey], kept: Collection[SessionKey]
+) -> bool:
+    if isinstance(action, Join):
+        return action.stay.key in held
+    if isinstance(action, Amend):
+        return action.record.key in kept
+    return isinstance(action, (Leave, GiveUp)) and action.key in kept
 
 
 @contextlib.contextmanager
