@@ -144,6 +144,11 @@ class Controller:
         self.rejudge()
         self._events_are_news = False
 
+    def look_back(self) -> None:
+        """Ask for a pass that sees what went by unseen: time has jumped, or stood still."""
+        self._looks_back = True
+        self.ask()
+
     def rejudge(self) -> None:
         """Decide everything anew: the policy, or what a person said, has changed."""
         self._agenda.rejudge(self._setting.policy, self._ledger.calendars.marks())
@@ -224,10 +229,6 @@ class Controller:
         """Look at the present once, and act."""
         if self._events_are_news:
             self.events_changed()
-        if self._looks_back:
-            self._pass(self._agenda.begun_by(self._clock.now() + self._ahead))
-            self._looks_back = False
-            return
         records = self._records()
         also = frozenset(
             occurrence
@@ -235,6 +236,10 @@ class Controller:
             if record.is_open
             for occurrence in record.occurrences
         )
+        if self._looks_back:
+            self._pass(self._agenda.begun_by(self._clock.now() + self._ahead, also))
+            self._looks_back = False
+            return
         self._pass(tuple(self._agenda.near(self._clock.now(), self._ahead, also)))
 
     @property

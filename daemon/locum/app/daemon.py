@@ -258,7 +258,7 @@ class Daemon:
     def _time_jumped(self) -> None:
         self._polling.read_all_in_full()
         self._poll_soon()
-        self._controller.ask()
+        self._controller.look_back()
 
     async def _poll(self, calendar: Any) -> timedelta | None:
         wait = await self._polling.poll(calendar)
