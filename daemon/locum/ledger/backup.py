@@ -226,6 +226,11 @@ def open_ledger(path: Path, *, backups: Path, now: datetime) -> OpenedLedger:
 def _require_usable(path: Path) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.is_symlink():
+            # Its lock, its -wal and its quarantine would be sought where it isn't.
+            raise LedgerError(
+                f"The ledger {path} is a link. Set state_dir to the folder that it leads to."
+            )
         if path.exists() and not path.is_file():
             raise LedgerError(f"The ledger {path} is no file. Move away what is there.")
     except OSError as error:
