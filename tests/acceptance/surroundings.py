@@ -179,24 +179,31 @@ class Site:
         assert before in text
         self.config.write_text(text.replace(before, after))
 
+    @contextlib.contextmanager
+    def playing(self) -> Iterator[None]:
+        """Start the daemon; play once it has read the calendar: a slow start costs no meeting."""
+        self.daemon.start()
+        until(
+            lambda: all(each["read_at"] for each in self.daemon.status()["calendars"]),
+            "the first reading",
+        )
+        with self.stage.playing():
+            yield
+
     def wait_until(self, offset: float) -> None:
         """Wait for that second of the stage."""
         left = (timedelta(seconds=offset) - self.stage.offset()) / self.stage.clock.speed
         time.sleep(max(left.total_seconds(), 0.0))
 
-    def session(self, title: str) -> Mapping[str, Any] | None:
-        """Answer the newest session of that meeting."""
-        sessions: list[Mapping[str, Any]] = self.daemon.status()["sessions"]
-        return next(
-            (s for s in sessions if any(m["title"] == title for m in s["meetings"])), None
-        )
+    def until_phase(self, title: str, phase: str) -> Mapping[str, Any]:
+        """Wait until a session of that meeting is in that phase, and answer it."""
 
-    def until_phase(self, title: str, *phases: str) -> Mapping[str, Any]:
         def reached() -> Mapping[str, Any] | None:
-            found = self.session(title)
-            return found if found is not None and found["phase"] in phases else None
+            sessions: list[Mapping[str, Any]] = self.daemon.status()["sessions"]
+            found = (s for s in sessions if s["phase"] == phase and s["title"] == title)
+            return next(found, None)
 
-        return until(reached, f'"{title}" to be {" or ".join(phases)}')
+        return until(reached, f'"{title}" to be {phase}')
 
     def live_rooms(self) -> list[str]:
         return sorted(s.request.room for s in self.stage.pikastream.live_sessions())
