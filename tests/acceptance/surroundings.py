@@ -105,6 +105,13 @@ class DaemonProcess:
         """
         return call_daemon(self._socket, "status")
 
+    def until_read(self) -> None:
+        """Wait for the first reading of the calendars."""
+        until(
+            lambda: [each for each in self.status()["calendars"] if each["read_at"]],
+            "the first reading",
+        )
+
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
@@ -183,10 +190,7 @@ class Site:
     def playing(self) -> Iterator[None]:
         """Start the daemon; play once it has read the calendar: a slow start costs no meeting."""
         self.daemon.start()
-        until(
-            lambda: all(each["read_at"] for each in self.daemon.status()["calendars"]),
-            "the first reading",
-        )
+        self.daemon.until_read()
         with self.stage.playing():
             yield
 

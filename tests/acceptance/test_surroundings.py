@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import subprocess
@@ -48,8 +49,9 @@ def test_a_second_daemon_refuses_and_changes_nothing(tmp_path: Path) -> None:
             _beside(site, "socket", "other", "state"): "another locum daemon is running",
         }
         found = {each.name for each in site.state.iterdir()}
-        for other, told in refusals.items():
+        for other in refusals:
             other.spawn()
+        for other, told in refusals.items():
             assert (other.ends(), told in other.log()) == (1, True), other.log()
         assert {each.name for each in site.state.iterdir()} == found
         assert site.daemon.status()["pid"] == pid
@@ -80,11 +82,20 @@ def _cut(config: Path) -> None:
     config.write_text(text[: text.index("Robin") + 2])
 
 
+def _binary(config: Path) -> None:
+    config.write_bytes(b"\x7fELF\xff\xfe" + os.urandom(2048))
+
+
+def _nothing(config: Path) -> None:
+    """As a power cut leaves it: its length, and no content."""
+    config.write_bytes(bytes(len(config.read_bytes())))
+
+
 SPOILED: Mapping[str, tuple[Spoil, str]] = {
     "a folder": (_directory, "it is a folder"),
     "cut": (_cut, "locum.toml"),
-    "binary": (lambda config: config.write_bytes(os.urandom(2048) + b"\0\xff"), "locum.toml"),
-    "empty": (lambda config: config.write_bytes(b"\xff\xfe"), "locum.toml"),
+    "binary": (_binary, "not written in UTF-8"),
+    "filled with nothing": (_nothing, "locum.toml:1"),
     "unreadable": (lambda config: config.chmod(0), "may not read it"),
     "gone": (Path.unlink, "locum.toml"),
 }
@@ -109,19 +120,29 @@ def _put_back(config: Path, text: str) -> None:
 
 def test_a_config_that_cannot_be_used_ends_the_start(tmp_path: Path) -> None:
     """Exit 78, which systemd doesn't answer with a restart, and a word that names the file."""
-    with on_stage(tmp_path, wrapper=_without_privileges()) as site:
-        good = site.config.read_text()
-        for kind, (spoil, told) in SPOILED.items():
-            spoil(site.config)
-            site.daemon.log_path.write_text("")
-            site.daemon.spawn()
-            assert (kind, site.daemon.ends()) == (kind, 78)
-            log = site.daemon.log()
+    wrapper = _without_privileges()
+    with on_stage(tmp_path) as site:
+        started = {}
+        for kind, (spoil, _) in SPOILED.items():
+            folder = tmp_path / kind
+            folder.mkdir()
+            config = folder / site.config.name
+            config.write_text(site.config.read_text())
+            spoil(config)
+            started[kind] = DaemonProcess(config, wrapper=wrapper)
+            site.others.append(started[kind])
+            started[kind].spawn()
+        for kind, daemon in started.items():
+            assert (kind, daemon.ends()) == (kind, 78)
+            log = daemon.log()
             assert "locum.toml" in log, kind
-            assert told in log, kind
+            assert SPOILED[kind][1] in log, kind
             assert "Traceback" not in log, kind
-            assert not site.state.exists()
-            _put_back(site.config, good)
+            assert not (tmp_path / kind / "state").exists()
+
+
+def _reloads(daemon: DaemonProcess, times: int) -> bool:
+    return len(daemon.logged("config_reloaded")) == times
 
 
 def test_a_bad_save_changes_nothing_and_a_good_one_counts(tmp_path: Path) -> None:
@@ -142,7 +163,7 @@ def test_a_bad_save_changes_nothing_and_a_good_one_counts(tmp_path: Path) -> Non
                 text = good.replace('lead = "2s"', f'lead = "{number + 2}s"')
                 _put_back(site.config, text)
                 until(
-                    lambda number=number: len(site.daemon.logged("config_reloaded")) == number,
+                    functools.partial(_reloads, site.daemon, number),
                     f"the good save after: {kind}",
                 )
                 assert site.daemon.status()["config_problems"] == []
