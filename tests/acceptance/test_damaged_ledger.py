@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -56,8 +58,7 @@ def spoil_table(ledger: Path, name: str) -> None:
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Path]]:
     """A daemon that was killed in a meeting, which goes on; and a copy of what it left."""
     folder = tmp_path_factory.mktemp("killed")
-    with on_stage(folder, meeting(LONG, 15, 100_000), speed=4) as site, site.stage.playing():
-        site.daemon.start()
+    with on_stage(folder, meeting(LONG, 5, 100_000), speed=4) as site, site.playing():
         site.until_phase(LONG, "live")
         until(lambda: list((site.state / "backups").iterdir()), "the daily backup")
         site.daemon.kill()
@@ -144,25 +145,59 @@ def test_a_damaged_ledger_doubles_nobody(
 
 def test_nothing_is_joined_before_the_calendar_was_read_again(tmp_path: Path) -> None:
     """The restored events are of the backup: a meeting that is due waits for a reading."""
-    with on_stage(tmp_path, meeting(SHORT, 60, 120), speed=6) as site, site.stage.playing():
-        site.daemon.start()
-        until(lambda: site.daemon.status()["next"], "the invitation in the plan")
-        site.daemon.stop()
-        shutil.rmtree(site.state / "backups")
-        site.daemon.start()
-        (backup,) = until(lambda: list((site.state / "backups").glob("*.sqlite3")), "a backup")
+    skip = '\n[[rules]]\nmatch = { title = "Short" }\naction = "skip"\n'
+    with on_stage(tmp_path, meeting(SHORT, 1, 10_000)) as site:
+        good = site.config.read_text()
+        site.config.write_text(good + skip)  # So that it isn't joined before all is damaged.
+        with site.playing():
+            until(lambda: site.daemon.status()["left_alone"], "the invitation in the plan")
+            assert site.daemon.stop() == 0
+            shutil.rmtree(site.state / "backups")
+            site.daemon.start()
+            (backup,) = until(
+                lambda: list((site.state / "backups").glob("*.sqlite3")), "a backup"
+            )
+            site.daemon.kill()
+            spoil_table(site.ledger, "events")
+            site.config.write_text(good)
+            site.stage.google.faults.add(Fault(path="/events", status=503, times=None))
+            site.daemon.start()
+            assert site.daemon.logged("ledger_recovered")[0]["restored_from"] == str(backup)
+            held = until(lambda: site.daemon.status()["held_back"], "the hold")
+            assert [each["title"] for each in held] == [SHORT]
+            assert "wasn't read" in held[0]["reason"]
+            assert "Not joined yet" in _status(site)
+            until(lambda: site.daemon.status()["calendars"][0]["failing_since"], "a failure")
+            assert site.joins() == 0
+            site.stage.google.faults.clear()
+            site.until_phase(SHORT, "live")
+            assert site.daemon.status()["held_back"] == []
+            assert site.daemon.stop() == 0
+            assert site.joins() == 1
+
+
+def _status(site: Site) -> str:
+    """Answer what `locum status` tells a person."""
+    command = [sys.executable, "-m", "locum", "status", "--config", str(site.config)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_join_without_a_name_is_settled_after_a_recovery(tmp_path: Path) -> None:
+    """Killed before the answer came: the balance tells that nothing runs, then it is joined."""
+    with on_stage(tmp_path, meeting(SHORT, 10, 10_000)) as site, site.playing():
+        site.stage.pikastream.faults.add(
+            Fault(path="/meeting-session", method="POST", drop=True)
+        )
+        site.until_phase(SHORT, "ambiguous")
         site.daemon.kill()
         spoil_table(site.ledger, "events")
-        site.stage.google.faults.add(Fault(path="/events", status=503, times=None))
         site.daemon.start()
-        assert site.daemon.logged("ledger_recovered")[0]["restored_from"] == str(backup)
-        held = until(lambda: site.daemon.status()["held_back"], "the hold")
-        assert [each["title"] for each in held] == [SHORT]
-        assert "wasn't read" in held[0]["reason"]
-        assert site.joins() == 0
-        site.stage.google.faults.clear()
-        site.assert_all_well(SHORT)
-        assert site.daemon.status()["held_back"] == []
+        assert site.daemon.logged("ledger_recovered")
+        assert site.live_rooms() == []
+        site.until_phase(SHORT, "live")
+        (settled,) = site.daemon.logged("join_retry_scheduled")
+        assert "nothing is running" in settled["detail"]
+        assert (site.joins(), site.stage.pikastream.peak_live) == (2, 1)
         assert site.daemon.stop() == 0
 
 
@@ -192,8 +227,7 @@ def test_what_is_no_ledger_of_ours_is_refused_and_kept(tmp_path: Path) -> None:
 
 def test_damage_met_while_running_hands_the_meeting_over(tmp_path: Path) -> None:
     """It ends with an error and leaves nobody; the next start restores, adopts and files."""
-    with on_stage(tmp_path, meeting(LONG, 15, 200)) as site, site.stage.playing():
-        site.daemon.start()
+    with on_stage(tmp_path, meeting(LONG, 5, 200)) as site, site.playing():
         site.until_phase(LONG, "live")
         spoil_table(site.ledger, "events")
         assert site.daemon.ends() == 1
@@ -210,19 +244,20 @@ def test_damage_met_while_running_hands_the_meeting_over(tmp_path: Path) -> None
 
 def test_a_presence_whose_name_would_be_lost_is_ended_first(tmp_path: Path) -> None:
     """The sessions themselves are damaged: it leaves, and goes back in once that is proved."""
-    with on_stage(tmp_path, meeting(LONG, 15, 600)) as site, site.stage.playing():
-        site.daemon.start()
+    with on_stage(tmp_path, meeting(LONG, 5, 10_000)) as site, site.playing():
         site.until_phase(LONG, "live")
         spoil_table(site.ledger, "sessions")
         assert site.daemon.ends() == 1
         assert site.live_rooms() == []
         site.daemon.start()
+        assert not site.daemon.status()["ledger_recovery"]["sessions_known"]
         until(lambda: site.daemon.logged("lost_sessions_settled"), "the balance's word")
-        site.assert_all_well(LONG)
+        until(site.live_rooms, "the way back in")
         first, second = site.stage.pikastream.sessions()
         assert first.ended is not None
         assert first.ended <= second.started
         assert site.daemon.stop() == 0
+        assert site.live_rooms() == []
 
 
 # ── backups ──────────────────────────────────────────────────────────────────────────────
@@ -230,8 +265,7 @@ def test_a_presence_whose_name_would_be_lost_is_ended_first(tmp_path: Path) -> N
 
 def test_the_daily_backup_is_kept_and_old_ones_go(tmp_path: Path) -> None:
     """A copy of today that opens and knows what was; of the older ones the newest six stay."""
-    with on_stage(tmp_path, meeting(SHORT, 5, 30)) as site, site.stage.playing():
-        site.daemon.start()
+    with on_stage(tmp_path, meeting(SHORT, 5, 30)) as site, site.playing():
         site.assert_all_well(SHORT)
         assert site.daemon.stop() == 0
         backups = site.state / "backups"
