@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -111,6 +111,7 @@ class Controller:
         self._over_budget: set[OccurrenceKey] = set()
         self._opt_outs: tuple[OptOut, ...] = ()
         self._last_pass = time.monotonic()
+        self._held_back: Mapping[SessionKey, tuple[str, str]] = {}
 
     # ── what others call ─────────────────────────────────────────────────────────────────
 
@@ -132,6 +133,11 @@ class Controller:
         self.events_changed()
 
     @property
+    def held_back(self) -> tuple[tuple[str, str], ...]:
+        """What isn't joined because of a restored ledger: titles, each with its reason."""
+        return tuple(self._held_back.values())
+
+    @property
     def stopping(self) -> bool:
         return self._stopping
 
@@ -142,6 +148,11 @@ class Controller:
         self._agenda.take(self._ledger.calendars.events())
         self.rejudge()
         self._events_are_news = False
+
+    def look_back(self) -> None:
+        """Ask for a pass that sees what went by unseen: time has jumped, or stood still."""
+        self._looks_back = True
+        self.ask()
 
     def rejudge(self) -> None:
         """Decide everything anew: the policy, or what a person said, has changed."""
@@ -188,6 +199,20 @@ class Controller:
         await self._writing.cancel()
         await self._preparing.cancel()
 
+    async def hand_over(self, keys: Collection[SessionKey], within: timedelta) -> None:
+        """Stop passing; let the next process adopt the sessions of `keys`, and end the others.
+
+        For a ledger that only a new start can mend: nothing is written up.
+        """
+        self._stopping = True
+        self.ask()
+        for key in self._dispatcher.running().difference(keys):
+            self._dispatcher.stop(key, EndReason.SHUTDOWN)
+        await self._dispatcher.hand_over(keys)
+        await self._dispatcher.drain(within)
+        await self._writing.cancel()
+        await self._preparing.cancel()
+
     def _wind_up(self, record: SessionRecord) -> None:
         """Write up what is over, and what was in its room and waits to be tried again.
 
@@ -216,10 +241,6 @@ class Controller:
             self.events_changed()
         elif self._ledger.calendars.opt_outs() != self._opt_outs:
             self.rejudge()  # Said in a meeting: its attendance wrote it down, wherever it ran.
-        if self._looks_back:
-            self._pass(self._agenda.begun_by(self._clock.now() + self._ahead))
-            self._looks_back = False
-            return
         records = self._records()
         also = frozenset(
             occurrence
@@ -227,6 +248,10 @@ class Controller:
             if record.is_open
             for occurrence in record.occurrences
         )
+        if self._looks_back:
+            self._pass(self._agenda.begun_by(self._clock.now() + self._ahead, also))
+            self._looks_back = False
+            return
         self._pass(tuple(self._agenda.near(self._clock.now(), self._ahead, also)))
 
     @property
@@ -242,7 +267,7 @@ class Controller:
         running = self._dispatcher.running() | {
             SessionKey(str(name)) for name in self._writing.names()
         }
-        actions = self._held_back(reconcile(plan, records, running, policy, now), records)
+        actions = self._hold_back(reconcile(plan, records, running, policy, now), records, now)
         for action in actions:
             if isinstance(action, Leave):
                 # Before all that writes: a full disk keeps nobody in a meeting.
@@ -259,19 +284,26 @@ class Controller:
         self._metrics.meetings_armed(self._agenda.armed)
         self._metrics.pass_finished(now)
 
-    def _held_back(
-        self, actions: tuple[Action, ...], records: Sequence[SessionRecord]
+    def _hold_back(
+        self, actions: tuple[Action, ...], records: Sequence[SessionRecord], now: datetime
     ) -> tuple[Action, ...]:
-        """Leave out the joins that a restored ledger can't answer for yet."""
+        """Leave out what a restored ledger can't answer for yet."""
         hold = Hold.of(self._ledger.database)
-        if hold is None:
-            return actions
-        states = self._ledger.calendars.states()
-        return tuple(
-            action
-            for action in actions
-            if not isinstance(action, Join) or hold.reason(action.stay, states, records) is None
-        )
+        held: dict[SessionKey, tuple[str, str]] = {}
+        kept: set[SessionKey] = set()
+        if hold is not None:
+            states = self._ledger.calendars.states()
+            kept = {record.key for record in records if hold.keeps(record, states, now)}
+            for action in actions:
+                if isinstance(action, Join) and (
+                    reason := hold.reason(action.stay, states, records)
+                ):
+                    held[action.stay.key] = action.stay.meetings[0].title, reason
+        for key, (_, reason) in held.items():
+            if self._held_back.get(key, ("", ""))[1] != reason:
+                _log.warning("join_held_back", session_key=key, reason=reason)
+        self._held_back = held
+        return tuple(action for action in actions if not _is_held(action, held, kept))
 
     def _records(self) -> tuple[SessionRecord, ...]:
         return self._ledger.sessions.unfinished_and_since(self._clock.now() - _MEMORY)
@@ -518,6 +550,16 @@ _JOINING_CODES = frozenset(
         Code.USER_JOIN,
     }
 )
+
+
+def _is_held(
+    action: Action, held: Collection[SessionKey], kept: Collection[SessionKey]
+) -> bool:
+    if isinstance(action, Join):
+        return action.stay.key in held
+    if isinstance(action, Amend):
+        return action.record.key in kept
+    return isinstance(action, (Leave, GiveUp)) and action.key in kept
 
 
 @contextlib.contextmanager

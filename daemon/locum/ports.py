@@ -6,7 +6,7 @@ The ledger has no port: tests use the real thing.
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -357,6 +357,10 @@ class Dispatcher(Protocol):
         ...
 
     def running(self) -> frozenset[SessionKey]: ...
+
+    async def hand_over(self, keys: Collection[SessionKey]) -> None:
+        """Abandon these where they stand: the next process knows their names, and adopts them."""
+        ...
 
     async def drain(self, within: timedelta) -> None:
         """Wait for what is running to end, then abandon it where it stands.

@@ -83,6 +83,11 @@ class Commands:
             "now": now.isoformat(),
             "config": str(store.current.path),
             "config_problems": list(store.problems),
+            "ledger_recovery": reports.recovery(self._ledger, now),
+            "held_back": [
+                {"title": title, "reason": reason}
+                for title, reason in self._controller.held_back
+            ],
             "calendars": reports.calendars(self._ledger),
             "armed": self._controller.agenda.armed,
             "next": [reports.planned(item, policy, prices) for item in ahead[:5]],

@@ -31,6 +31,7 @@ from locum.app.parts import (
     sinks_of,
 )
 from locum.app.places import ledger_path, socket_path
+from locum.app.recovery import settle_lost_sessions
 from locum.attendance import Company, attendances
 from locum.config.model import Config
 from locum.config.places import state_dir
@@ -41,8 +42,8 @@ from locum.controller import Controller, Setting
 from locum.debrief import Debrief
 from locum.dispatch import InProcess
 from locum.errors import LocumError, TransientError
-from locum.ledger import Ledger, StateLock
-from locum.ledger.backup import keep_backup, open_ledger
+from locum.ledger import Ledger, LedgerError, StateLock
+from locum.ledger.backup import keep_backup, names_that_last, open_ledger
 from locum.ledger.hold import Hold
 from locum.metrics import Metrics, serve_metrics
 from locum.polling import Polling
@@ -85,6 +86,7 @@ class Daemon:
             ledger_path(self._state), backups=self._backups, now=self._clock.now()
         )
         self._ledger = Ledger(opened.database)
+        self._ledger.database.on_damage = self._ledger_damaged
         self._metrics = Metrics()
         self._workshop = Workshop(self._clock, self._state, environ)
         self._notifier = Notifier(environ)
@@ -135,7 +137,13 @@ class Daemon:
         )
 
     async def run(self) -> None:
-        """Attend until SIGTERM or SIGINT; then end what was begun, and return."""
+        """Attend until SIGTERM or SIGINT; then end what was begun, and return.
+
+        Raises:
+            LedgerError: The ledger was found to be damaged; the next start restores it, and
+                adopts the presences that could be left to it.
+            PermanentError: The control socket or the metrics' port can't be had.
+        """
         # Signals first: from here on a stop is one in order. Then all that can fail: what
         # comes after it begins presences, and nothing may end us before they are ended.
         loop = asyncio.get_running_loop()
@@ -156,7 +164,18 @@ class Daemon:
             finally:
                 # The control socket stays until the end: one may ask how far the stop has come.
                 await self._stop()
+        damage = self._ledger.database.damage
+        if damage is not None:
+            raise LedgerError(
+                f"The ledger {self._ledger.database.path} is damaged: {damage}. Start again: "
+                "what is damaged is kept aside, and the ledger restored."
+            )
         _log.info("daemon_stopped")
+
+    def _ledger_damaged(self) -> None:
+        """Only a start can restore it, and systemd makes one of an end with an error."""
+        _log.error("ledger_damaged", problem=self._ledger.database.damage)
+        self._stopping.set()
 
     def _begin(self) -> None:
         if not self._stopping.is_set():
@@ -167,6 +186,7 @@ class Daemon:
             self._tasks.start("controller", self._controller.run())
             self._tasks.start("config", self._watch_config())
             self._tasks.start("backups", self._keep_backups())
+            self._tasks.start("recovery", self._settle_lost_sessions())
             self._tasks.start("watchdog", self._feed_watchdog())
             self._log_start()
         self._notifier.ready()
@@ -176,7 +196,12 @@ class Daemon:
         _log.info("daemon_stopping", sessions=len(self._dispatcher.running()))
         try:
             await self._wakeups.stop()
-            await self._controller.stop(_TIME_TO_LEAVE, filing=_TIME_TO_FILE)
+            if self._ledger.database.damage is None:
+                await self._controller.stop(_TIME_TO_LEAVE, filing=_TIME_TO_FILE)
+            else:
+                keys = names_that_last(self._ledger.database.path, self._dispatcher.running())
+                _log.info("sessions_handed_over", sessions=sorted(keys))
+                await self._controller.hand_over(keys, _TIME_TO_LEAVE)
         finally:
             await self._tasks.cancel()
             await self._workshop.aclose()
@@ -233,7 +258,7 @@ class Daemon:
     def _time_jumped(self) -> None:
         self._polling.read_all_in_full()
         self._poll_soon()
-        self._controller.ask()
+        self._controller.look_back()
 
     async def _poll(self, calendar: Any) -> timedelta | None:
         wait = await self._polling.poll(calendar)
@@ -252,6 +277,10 @@ class Daemon:
             self._ledger.database.reconciled()
             _log.info("ledger_reconciled")
         self._controller.ask()
+
+    async def _settle_lost_sessions(self) -> None:
+        await settle_lost_sessions(self._ledger, lambda: self._engines, self._clock)
+        self._release_hold()
 
     async def _keep_backups(self) -> None:
         """Copy the ledger once a day; the copy's name tells the day, so asking often is cheap."""

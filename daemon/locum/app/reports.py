@@ -11,8 +11,11 @@ from locum.core.planning import meeting_of
 from locum.core.policy import Policy
 from locum.errors import PermanentError
 from locum.ledger import Ledger
+from locum.ledger.database import read_optional_instant
+from locum.ledger.hold import Hold
 
 _MINUTE = timedelta(minutes=1)
+_TOLD_FOR = timedelta(days=7)
 
 
 def planned(item: Judged, policy: Policy, prices: Mapping[str, float]) -> dict[str, Any]:
@@ -75,6 +78,27 @@ def session(record: SessionRecord, ledger: Ledger) -> dict[str, Any]:
             {"sink": filing.sink, "location": filing.location, "problem": filing.problem}
             for filing in ledger.outbox.of(record.key)
         ],
+    }
+
+
+def recovery(ledger: Ledger, now: datetime) -> dict[str, Any] | None:
+    """What became of a damaged ledger; None if none was restored in the last week.
+
+    `reconciled` says that nothing is held back any more because of it.
+    """
+    database = ledger.database
+    at = read_optional_instant(database.meta("restored_at"))
+    hold = Hold.of(database)
+    if at is None or (hold is None and now - at > _TOLD_FOR):
+        return None
+    return {
+        "at": at.isoformat(),
+        "damage": database.meta("damage"),
+        "quarantined": database.meta("quarantined"),
+        "restored_from": database.meta("restored_from"),
+        "sessions_known": database.meta("sessions_known") == "yes",
+        "known_until": database.meta("known_until"),
+        "reconciled": hold is None,
     }
 
 

@@ -125,6 +125,8 @@ def _from_ledger(place: Whereabouts) -> dict[str, Any]:
         "now": datetime.now(timezone.utc).isoformat(),
         "config": str(place.config),
         "config_problems": [],
+        "ledger_recovery": None,
+        "held_back": [],
         "calendars": [],
         "armed": 0,
         "next": [],
@@ -132,6 +134,7 @@ def _from_ledger(place: Whereabouts) -> dict[str, Any]:
     }
     with reading_ledger(place.state) as ledger:
         if ledger is not None:
+            found["ledger_recovery"] = reports.recovery(ledger, datetime.now(timezone.utc))
             found["calendars"] = reports.calendars(ledger)
             found["sessions"] = [
                 reports.session(record, ledger) for record in ledger.sessions.newest(20)
@@ -146,6 +149,7 @@ def _show_status(found: Mapping[str, Any]) -> None:
         out(f"locum is not running. What its ledger knows ({found['config']}):")
     for problem in found["config_problems"]:
         out(f"  Not in use as it stands: {one_line(problem)}")
+    _show_recovery(found)
     now = local(found["now"])
     _section("Calendars", [_calendar_row(each, now) for each in found["calendars"]])
     sessions = found["sessions"]
@@ -165,6 +169,20 @@ def _show_status(found: Mapping[str, Any]) -> None:
     _section("Lately", [_session_row(each) for each in sessions if each["phase"] not in _OPEN])
     if not (found["calendars"] or found["next"] or sessions):
         out("  Nothing yet.")
+
+
+def _show_recovery(found: Mapping[str, Any]) -> None:
+    recovery = found["ledger_recovery"]
+    if recovery is None:
+        return
+    source = recovery["restored_from"] or "nothing: there was no sound backup"
+    out(f"  The ledger was damaged ({one_line(recovery['damage'] or '')}).")
+    out(f"  Restored {day_and_time(recovery['at'])} from {source}.")
+    out(f"  The damaged one is kept in {recovery['quarantined']}")
+    if not recovery["sessions_known"]:
+        out("  Sessions may be running that it lost: look into your rooms, and the account.")
+    for held in found["held_back"]:
+        out(f'  Not joined yet: "{one_line(held["title"])}": {held["reason"]}')
 
 
 def _section(title: str, rows: list[tuple[str, ...]]) -> None:

@@ -5,7 +5,7 @@ One process writes it (see `StateLock`); others may read.
 """
 
 from locum.ledger.calendars import Applied, CalendarBook, CalendarState, DecisionEntry
-from locum.ledger.database import Database, LedgerError, StateLock
+from locum.ledger.database import Database, LedgerDamagedError, LedgerError, StateLock
 from locum.ledger.outbox import Filing, Outbox
 from locum.ledger.purse import NEVER_RAN, BudgetError, Purse
 from locum.ledger.sessions import Attempt, RoomTakenError, Sessions, StaleError, Transition
@@ -21,6 +21,7 @@ __all__ = [
     "DecisionEntry",
     "Filing",
     "Ledger",
+    "LedgerDamagedError",
     "LedgerError",
     "Outbox",
     "Purse",

@@ -123,6 +123,15 @@ class Sessions:
         known = self._unfinished.get(key)
         return known[1] if known is not None and known[0] == values else None
 
+    @staticmethod
+    def parse(row: Mapping[str, Any]) -> SessionRecord:
+        """Read the values of a row, wherever they come from.
+
+        Raises:
+            ValueError, KeyError: It is none of ours.
+        """
+        return _record(row)
+
     def _must_get(self, key: str) -> SessionRecord:
         record = self.get(SessionKey(key))
         if record is None:
@@ -456,7 +465,7 @@ def _plain(value: Any) -> Any:
     return write_instant(value) if isinstance(value, datetime) else value
 
 
-def _record(row: sqlite3.Row) -> SessionRecord:
+def _record(row: sqlite3.Row | Mapping[str, Any]) -> SessionRecord:
     return SessionRecord(
         key=SessionKey(row["key"]),
         phase=Phase(row["phase"]),
