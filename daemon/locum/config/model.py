@@ -137,7 +137,12 @@ class Attend(Table):
     join_all_day: bool = False
     """Whether to join all-day events that carry a link."""
     leave_when_cancelled: bool = True
-    """Whether to leave a running meeting that is cancelled or declined while we are in it."""
+    """Whether to leave a running meeting that is cancelled or declined while we are in it.
+    If not, we stay to its end, or until an engine that sees the participants sees none."""
+    stay_with_people: bool = True
+    """Whether to stay with people who are still in the room when their meeting is moved away
+    (until the room empties) or cut short (to its former end). Only an engine that sees the
+    participants can: another one leaves as if nobody were there."""
     platforms: tuple[Platform, ...] = (Platform.GOOGLE_MEET,)
     """Where to go by default; a rule can allow another platform for what it matches."""
     persona: str | None = None
