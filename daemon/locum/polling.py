@@ -13,8 +13,18 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from locum.core.model import CalendarAccess, CalendarRef, TimeWindow
-from locum.errors import HumanNeededError, LocumError, PermanentError, TransientError
+from locum.core.model import (
+    CalendarAccess,
+    CalendarRef,
+    TimeWindow,
+)
+from locum.errors import (
+    GoneError,
+    HumanNeededError,
+    LocumError,
+    PermanentError,
+    TransientError,
+)
 from locum.ledger import Applied, Ledger
 from locum.metrics import Metrics
 from locum.ports import CalendarSource, Clock, Delta
@@ -34,12 +44,16 @@ _JITTER = 0.1
 
 @dataclass(frozen=True)
 class Pace:
-    """How often to look. `delta_from`: with that many calendars, ask for changes first."""
+    """How often to look. `delta_from`: with that many calendars, ask for changes first.
+
+    `keep_refused`: how long what is armed outlives its calendar.
+    """
 
     near: timedelta
     idle: timedelta
     horizon: timedelta
     delta_from: int
+    keep_refused: timedelta = timedelta(hours=24)
 
 
 class Polling:
@@ -100,6 +114,8 @@ class Polling:
         except PermanentError as error:
             wait = _BLOCKED
             self._failed(calendar, "refused", error)
+            if isinstance(error, GoneError):
+                self._let_go(calendar)
         else:
             if self._failures.pop(calendar, 0):
                 _log.info("calendar_read_again", calendar=str(calendar))
@@ -166,8 +182,21 @@ class Polling:
         self._failures[calendar] = self._failures.get(calendar, 0) + 1
         self._metrics.calendar_polled(account=calendar.account, outcome=outcome)
         is_news = self._ledger.calendars.note_failure(
-            calendar, at=self._clock.now(), problem=str(error)
+            calendar,
+            at=self._clock.now(),
+            problem=str(error),
+            refused=isinstance(error, GoneError),
         )
         log = _log.error if is_news else _log.debug
         log("calendar_unreadable", calendar=str(calendar), kind=outcome, problem=str(error))
         return self._failures[calendar]
+
+    def _let_go(self, calendar: CalendarRef) -> None:
+        """Drop what a calendar that is gone has armed, once it has been gone for long enough."""
+        keep = self._pace.keep_refused
+        dropped = self._ledger.calendars.drop_refused(
+            calendar, now=self._clock.now(), keep=keep
+        )
+        if dropped:
+            _log.warning("calendar_let_go", calendar=str(calendar), events=dropped)
+            self._on_change()

@@ -83,8 +83,9 @@ class CalendarSource(Protocol):
     Every method may raise:
         TransientError: Busy or out of quota; `retry_after` says when to ask again.
         HumanNeededError: The sign-in has ended; `hint` says how to renew it.
-        PermanentError: This calendar can't be read (gone, or not shared any more).
-    None of these cancels anything that was armed by an earlier reading.
+        GoneError: The calendar is gone, or not shared any more; so says its owner's side.
+        PermanentError: This calendar can't be read, for another reason that won't pass.
+    None of these cancels at once what was armed by an earlier reading.
     """
 
     @property

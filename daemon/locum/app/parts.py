@@ -212,4 +212,5 @@ def pace_of(config: Config) -> Pace:
         idle=calendar.poll_idle,
         horizon=calendar.horizon,
         delta_from=calendar.delta_from,
+        keep_refused=calendar.keep_refused,
     )

@@ -111,6 +111,9 @@ class Calendar(Table):
     """With that many calendars, ask only for changes and read a calendar when it has some."""
     horizon: Annotated[Duration, Between(least="1h", most="14d")] = timedelta(hours=48)
     """How far ahead meetings are armed."""
+    keep_refused: Annotated[Duration, Between(most="14d")] = timedelta(hours=24)
+    """How long meetings stay armed whose calendar is gone, or not shared any more. A calendar
+    that can't be read for any other reason keeps them without limit."""
     api_root: Address = "https://www.googleapis.com/"
     """Google's API root; another one is for a stage or a proxy (http on loopback only)."""
     token_uri: Address = "https://oauth2.googleapis.com/token"  # noqa: S105 - An address, no secret.

@@ -209,20 +209,53 @@ class CalendarBook:
         )
         return {state.calendar: state for state in states}
 
-    def note_failure(self, calendar: CalendarRef, *, at: datetime, problem: str) -> bool:
-        """Write that a calendar can't be read; answers whether that is news."""
+    def note_failure(
+        self, calendar: CalendarRef, *, at: datetime, problem: str, refused: bool = False
+    ) -> bool:
+        """Write that a calendar can't be read; answers whether that is news.
+
+        `refused` says that it is gone, or not shared any more, rather than out of reach.
+        """
         with self._db.transaction():
             row = self._db.row(
                 "SELECT failing_since FROM calendars WHERE account = ? AND calendar_id = ?",
                 (calendar.account, calendar.calendar_id),
             )
             self._db.execute(
-                "INSERT INTO calendars (account, calendar_id, failing_since, problem) "
-                "VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET problem = excluded.problem, "
-                "failing_since = coalesce(failing_since, excluded.failing_since)",
-                (calendar.account, calendar.calendar_id, write_instant(at), problem[:2000]),
+                "INSERT INTO calendars "
+                "(account, calendar_id, failing_since, problem, refused_since) "
+                "VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET problem = excluded.problem, "
+                "failing_since = coalesce(failing_since, excluded.failing_since), "
+                "refused_since = coalesce(refused_since, excluded.refused_since)",
+                (
+                    calendar.account,
+                    calendar.calendar_id,
+                    write_instant(at),
+                    problem[:2000],
+                    write_instant(at if refused else None),
+                ),
             )
         return row is None or row["failing_since"] is None
+
+    def drop_refused(self, calendar: CalendarRef, *, now: datetime, keep: timedelta) -> int:
+        """Drop what lies ahead on a calendar that has been refused for `keep`; answers how much.
+
+        What is running stays, to its end: it may be what we sit in.
+        """
+        whose = (calendar.account, calendar.calendar_id)
+        with self._db.transaction():
+            row = self._db.row(
+                "SELECT refused_since FROM calendars WHERE account = ? AND calendar_id = ?",
+                whose,
+            )
+            since = None if row is None else read_optional_instant(row["refused_since"])
+            if since is None or now - since < keep:
+                return 0
+            return self._db.execute(
+                "DELETE FROM events "
+                "WHERE account = ? AND calendar_id = ? AND NOT (starts_at <= ? AND ends_at > ?)",
+                (*whose, write_instant(now), write_instant(now)),
+            )
 
     def note_sync_token(self, calendar: CalendarRef, token: str | None) -> None:
         with self._db.transaction():
@@ -235,7 +268,7 @@ class CalendarBook:
         self._db.execute(
             "INSERT INTO calendars (account, calendar_id, read_at, access) VALUES (?, ?, ?, ?) "
             "ON CONFLICT DO UPDATE SET read_at = excluded.read_at, access = excluded.access, "
-            "failing_since = NULL, problem = NULL",
+            "failing_since = NULL, problem = NULL, refused_since = NULL",
             (
                 reading.calendar.account,
                 reading.calendar.calendar_id,
