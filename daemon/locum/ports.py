@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from locum.core.model import (
+    CalendarEvent,
     CalendarReading,
     CalendarRef,
     EndReason,
@@ -93,6 +94,10 @@ class CalendarSource(Protocol):
 
     async def read(self, calendar: CalendarRef, window: TimeWindow) -> CalendarReading:
         """Read every event that touches `window`, with all pages, or raise."""
+        ...
+
+    async def find(self, calendar: CalendarRef, event_id: str) -> CalendarEvent | None:
+        """Ask for one event, wherever it has moved to; None if it can't be had any more."""
         ...
 
     async def changes(self, calendar: CalendarRef, sync_token: str) -> Delta:

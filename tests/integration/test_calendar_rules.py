@@ -193,7 +193,69 @@ async def rig(google: GoogleRig, tmp_path: Path) -> AsyncIterator[Rig]:
     ledger.close()
 
 
-# ── edits ────────────────────────────────────────────────────────────────────────────────
+# ── moved out of sight ───────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("is_instance", [False, True])
+@pytest.mark.parametrize("others", [None, 0, 2])
+async def test_rule_07_08_moved_beyond_the_horizon_while_in_it(
+    rig: Rig, *, others: int | None, is_instance: bool
+) -> None:
+    """In no reading any more, and yet not gone: as if it had moved to tomorrow."""
+    series: dict[str, Any] = {"recurrence": ["RRULE:FREQ=DAILY;COUNT=1"]}
+    body = local("2026-11-23T10:00:00", "Europe/Berlin", **(series if is_instance else {}))
+    event_id = rig.stage.insert_event(ANNA, body)["id"]
+    if is_instance:
+        event_id += "_20261123T090000Z"
+    await rig.poll()
+    rig.wait_until(NOW + hours(1.1))
+    key = rig.enter(others=others)
+    later = NOW + 7 * DAY
+    rig.stage.patch_event(ANNA, event_id, when(later))
+    for _ in range(3):
+        await rig.poll()
+        told = leaves(rig.act())
+        assert told == ({} if others else {key: EndReason.MOVED})
+    if others:
+        rig.wait_until(NOW + hours(2))
+        assert leaves(rig.act()) == {}
+        rig.ledger.sessions.others_present(key, 0)
+        assert leaves(rig.act()) == {key: EndReason.MOVED}
+    rig.leave(key, EndReason.MOVED)
+    rig.wait_until(later - hours(1))
+    await rig.poll()
+    assert rig.joins() == [later]
+
+
+async def test_rule_35_a_purged_event_is_no_moved_one(rig: Rig) -> None:
+    """Gone without a tombstone while we are in it: asked for, not found, left at the second look."""
+    rig.stage.insert_event(ANNA, meeting())
+    await rig.poll()
+    rig.wait_until(NOW + hours(1.1))
+    key = rig.enter(others=3)
+    [entry] = rig.stage._calendar(ANNA).entries.values()
+    rig.stage._calendar(ANNA).entries.clear()
+    await rig.poll()
+    assert leaves(rig.act()) == {}
+    assert rig.stage.log.matching(f"/events/{entry.id}")[-1].status == 404
+    await rig.poll()
+    assert leaves(rig.act()) == {key: EndReason.UNWANTED}
+
+
+async def test_rule_58_few_are_sought_when_all_are_missing(rig: Rig) -> None:
+    """An empty answer with sixty meetings on is no reason for sixty requests, nor for leaving."""
+    for number in range(60):
+        rig.stage.insert_event(ANNA, meeting(summary=f"No. {number}"))
+    await rig.poll()
+    rig.wait_until(NOW + hours(1.1))
+    rig.stage.log.clear()
+    nothing = {"kind": "calendar#events", "accessRole": "owner", "items": []}
+    rig.stage.faults.add(Fault(path=EVENTS, status=200, body=nothing))
+    await rig.poll()
+    assert 1 < len(rig.stage.log.matching("/events")) < 30
+    assert len(rig.ledger.calendars.events()) == 60
+    await rig.poll()
+    assert len(rig.plan().stays) == 1
 
 
 async def test_rule_15_two_edits_between_polls(rig: Rig) -> None:

@@ -19,6 +19,7 @@ from locum.calendars.google_auth import status
 from locum.calendars.google_token import GoogleAccount, can_read_events
 from locum.core.model import (
     CalendarAccess,
+    CalendarEvent,
     CalendarReading,
     CalendarRef,
     TimeWindow,
@@ -102,6 +103,13 @@ class GoogleCalendarSource:
             malformed=tuple(listing.collected.malformed.values()),
             access=listing.access,
         )
+
+    async def find(self, calendar: CalendarRef, event_id: str) -> CalendarEvent | None:
+        """Ask for one event by its id, wherever it has moved to; None if there is none.
+
+        Raises as `read` does.
+        """
+        return await self._call(lambda client: client.find(calendar, event_id))
 
     async def changes(self, calendar: CalendarRef, sync_token: str) -> Delta:
         """Ask cheaply whether anything changed since `sync_token` was given.

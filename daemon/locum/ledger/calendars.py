@@ -45,13 +45,14 @@ _ENDLESS = timedelta(hours=24)
 class Applied:
     """What a reading changed.
 
-    `unconfirmed` events are absent and wait for a second look; `vanished` ones were absent at
-    that too and are dropped, though nothing told of their end.
+    `unconfirmed` events are absent and wait for a second look: `absent` are those; `vanished`
+    ones were absent at that too and are dropped, though nothing told of their end.
     """
 
     changed: int = 0
     unconfirmed: int = 0
     vanished: int = 0
+    absent: tuple[CalendarEvent, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ class CalendarBook:
         seen = {event.event_id: event for event in reading.events}
         removed = set(reading.removed_ids)
         unread = {malformed.item_id for malformed in reading.malformed}
-        changed = unconfirmed = vanished = 0
+        changed = vanished = 0
+        absent = []
         with self._db.transaction():
             known = {
                 row["event_id"]: row
@@ -114,14 +116,25 @@ class CalendarBook:
                     continue
                 if event_id in removed:
                     changed += self._cancel(_EVENT.validate_json(row["body"]))
+                elif read_instant(row["starts_at"]) >= reading.window.end:
+                    continue  # Found where no reading looks yet: see `put_found`.
                 elif not _touches(row["starts_at"], row["ends_at"], reading):
                     changed += self._drop(reading.calendar, event_id)
                 elif row["absences"]:
                     vanished += self._drop(reading.calendar, event_id)
                 else:
-                    unconfirmed += self._miss(reading.calendar, event_id)
+                    self._miss(reading.calendar, event_id)
+                    absent.append(_EVENT.validate_json(row["body"]))
             self._note_reading(reading)
-        return Applied(changed + vanished, unconfirmed, vanished)
+        return Applied(changed + vanished, len(absent), vanished, tuple(absent))
+
+    def put_found(self, event: CalendarEvent) -> None:
+        """Take over an event that was missing from a reading, and was asked for by itself.
+
+        Beyond the horizon it stays as it is until a reading gets there.
+        """
+        with self._db.transaction():
+            self._put(event)
 
     def put_by_hand(self, event: CalendarEvent) -> None:
         """Add an event that no calendar holds: a person asked for this meeting."""
@@ -186,8 +199,8 @@ class CalendarBook:
             (calendar.account, calendar.calendar_id, event_id),
         )
 
-    def _miss(self, calendar: CalendarRef, event_id: str) -> int:
-        return self._db.execute(
+    def _miss(self, calendar: CalendarRef, event_id: str) -> None:
+        self._db.execute(
             "UPDATE events SET absences = absences + 1 "
             "WHERE account = ? AND calendar_id = ? AND event_id = ?",
             (calendar.account, calendar.calendar_id, event_id),
