@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from tests.campaign.judge import ALSO, KINDS
 from tests.campaign.mutants import MUTANTS
+from tests.campaign.properties import run_properties
 from tests.campaign.seed import Result, run_seed
 
 _TOLD_EVERY_S = 2.0
@@ -18,6 +19,8 @@ _TOLD_EVERY_S = 2.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
+    if options.properties is not None:
+        return run_properties(options.properties)
     if options.mutants:
         return _run_mutants(options.start, options.most)
     if options.seed is not None:
@@ -36,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, help="replay this one, and tell its story")
     parser.add_argument("--jobs", type=int, default=1, help="how many processes")
     parser.add_argument("--mutants", action="store_true", help="plant faults, and find them")
+    parser.add_argument("--properties", type=int, help="draw so many lives of the core alone")
     parser.add_argument("--most", type=int, default=150, help="seeds a planted fault may need")
     return parser
 
