@@ -359,6 +359,8 @@ def test_rule_17_18_the_cap_ends_what_has_no_end() -> None:
     assert session.leave_by == cap
     assert act([event(end=None)], cap - timedelta(seconds=1), [session]) == ()
     assert leaves(act([event(end=None)], cap, [session])) == {KEY: EndReason.LENGTH_CAP}
+    late = record(meeting(end=None), claimed_at=at(3), leave_by=at(240))
+    assert leaves(act([event(end=None)], at(240), [late])) == {KEY: EndReason.LENGTH_CAP}
 
 
 @pytest.mark.parametrize("end", [None, TEN])

@@ -501,7 +501,8 @@ class Simulation(RuleBasedStateMachine):
         session = self.records.by_key[action.key]
         if self.now >= session.claimed_at + POLICY.max_length:
             return
-        assert action.reason is not EndReason.LENGTH_CAP
+        capped = any(each.open_ended and each.end <= self.now for each in session.meetings)
+        assert capped or action.reason is not EndReason.LENGTH_CAP
         others = session.others_present if session.phase is Phase.LIVE else None
         emptied = session.accompanied and others == 0
         for item in plan.judged:

@@ -393,16 +393,18 @@ def _ending(
     """Say why an open session has no meeting left: the one that was to end last tells."""
     meeting = max(record.meetings, key=lambda each: (each.end, each.key))
     is_over = meeting.end <= now
+    # Without an end of its own, what ends it is the cap.
+    at_end = EndReason.LENGTH_CAP if meeting.open_ended else EndReason.SCHEDULED_END
     item = verdicts.get(meeting.occurrence)
     if item is None:
         # Out of sight, because it is over or because the calendar dropped it.
-        return EndReason.SCHEDULED_END if is_over else EndReason.UNWANTED
+        return at_end if is_over else EndReason.UNWANTED
     code = item.decision.code
     if item.decision.join:
         moved_away = item.event.room is None or item.event.room.id != record.room.id
         return EndReason.LINK_CHANGED if moved_away else EndReason.MOVED
     if is_over:
-        return EndReason.SCHEDULED_END
+        return at_end
     if code is Code.OVER:
         same_start = item.event.start == meeting.start
         return EndReason.SCHEDULED_END if same_start else EndReason.MOVED
