@@ -489,6 +489,8 @@ class Attendance:
             handle=None,
             retry_at=retry_at,
             give_up_at=give_up_at,
+            # Who was there before is no company for the presence to come.
+            others_present=None,
         )
         self._company.metrics.join_finished(outcome=reason.value, engine=record.engine)
         wait = round((retry_at - now).total_seconds(), 1)

@@ -108,6 +108,7 @@ class Controller:
         self._preparing = Tasks()
         self._prepared: dict[str, datetime] = {}
         self._decided: dict[OccurrenceKey, tuple[MeetingKey, Code]] = {}
+        self._moved: frozenset[OccurrenceKey] = frozenset()
         self._over_budget: set[OccurrenceKey] = set()
         self._opt_outs: tuple[OptOut, ...] = ()
         self._last_pass = time.monotonic()
@@ -164,6 +165,14 @@ class Controller:
         opt_outs = self._ledger.calendars.opt_outs()
         self._agenda.rejudge(self._setting.policy, self._ledger.calendars.marks())
         self._opt_outs = opt_outs
+        # Moved far into the past, it isn't near any more: it was missed all the same.
+        self._moved |= {
+            item.event.occurrence
+            for item in self._agenda.judged
+            if (last := self._decided.get(item.event.occurrence)) is not None
+            and last[0] != item.event.meeting
+            and last[1] in _JOINING_CODES
+        }
 
     def begin(self) -> None:
         """Take up where the ledger says that the last process stopped."""
@@ -242,17 +251,13 @@ class Controller:
         elif self._ledger.calendars.opt_outs() != self._opt_outs:
             self.rejudge()  # Said in a meeting: its attendance wrote it down, wherever it ran.
         records = self._records()
-        also = frozenset(
-            occurrence
-            for record in records
-            if record.is_open
-            for occurrence in record.occurrences
-        )
+        also = self._moved.union(*(record.occurrences for record in records if record.is_open))
         if self._looks_back:
             self._pass(self._agenda.begun_by(self._clock.now() + self._ahead, also))
             self._looks_back = False
             return
         self._pass(tuple(self._agenda.near(self._clock.now(), self._ahead, also)))
+        self._moved = frozenset()
 
     @property
     def _ahead(self) -> timedelta:

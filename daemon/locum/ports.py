@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from locum.core.model import (
+    CalendarEvent,
     CalendarReading,
     CalendarRef,
     EndReason,
@@ -83,8 +84,9 @@ class CalendarSource(Protocol):
     Every method may raise:
         TransientError: Busy or out of quota; `retry_after` says when to ask again.
         HumanNeededError: The sign-in has ended; `hint` says how to renew it.
-        PermanentError: This calendar can't be read (gone, or not shared any more).
-    None of these cancels anything that was armed by an earlier reading.
+        GoneError: The calendar is gone, or not shared any more; so says its owner's side.
+        PermanentError: This calendar can't be read, for another reason that won't pass.
+    None of these cancels at once what was armed by an earlier reading.
     """
 
     @property
@@ -92,6 +94,10 @@ class CalendarSource(Protocol):
 
     async def read(self, calendar: CalendarRef, window: TimeWindow) -> CalendarReading:
         """Read every event that touches `window`, with all pages, or raise."""
+        ...
+
+    async def find(self, calendar: CalendarRef, event_id: str) -> CalendarEvent | None:
+        """Ask for one event, wherever it has moved to; None if it can't be had any more."""
         ...
 
     async def changes(self, calendar: CalendarRef, sync_token: str) -> Delta:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from tests.campaign.judge import ALSO, KINDS
 from tests.campaign.mutants import MUTANTS
+from tests.campaign.properties import run_properties
 from tests.campaign.seed import Result, run_seed
 
 _TOLD_EVERY_S = 2.0
@@ -21,6 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.mutants or options.mutant:
         names = options.mutant or list(MUTANTS)
         return _run_mutants(names, range(options.start, options.start + options.most))
+    if options.properties is not None:
+        return run_properties(options.properties)
     if options.seed is not None:
         result = run_seed(options.seed)
         print("\n".join(result.story))
@@ -38,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, default=1, help="how many processes")
     parser.add_argument("--mutants", action="store_true", help="plant faults, and find them")
     parser.add_argument("--mutant", action="append", choices=list(MUTANTS), help="only this")
+    parser.add_argument("--properties", type=int, help="draw so many lives of the core alone")
     parser.add_argument("--most", type=int, default=150, help="seeds a planted fault may need")
     return parser
 

@@ -411,7 +411,7 @@ async def test_rule_56_an_expired_token_means_reading_and_beginning_anew(
     assert rig.requests() == ["changes"]
 
 
-async def test_a_change_whose_reading_failed_is_told_again(delta_rig: PollRig) -> None:
+async def test_rule_57_a_change_whose_reading_failed_is_told_again(delta_rig: PollRig) -> None:
     """The token moves on only after the window was read."""
     rig = delta_rig
     await rig.poll()

@@ -619,12 +619,14 @@ def test_an_older_ledger_gets_its_money_counted(tmp_path: Path) -> None:
     old = sqlite3.connect(path)
     rows = old.execute("SELECT key, meetings FROM sessions").fetchall()
     assert json.loads(rows[0][1])[0]["organizer"]["email"] == "boss@example.com"
-    sessions = [tuple(row) for row in old.execute("SELECT * FROM sessions")]
+    rows = [tuple(row) for row in old.execute("SELECT * FROM sessions")]
     old.close()
     path.unlink()
     first = sqlite3.connect(path)
     first.executescript(f"{MIGRATIONS[0]} PRAGMA user_version = 1;")
-    marks = ", ".join("?" * len(sessions[0]))
+    columns = len(first.execute("PRAGMA table_info(sessions)").fetchall())
+    sessions = [row[:columns] for row in rows]
+    marks = ", ".join("?" * columns)
     first.executemany(f"INSERT INTO sessions VALUES ({marks})", sessions)
     first.executemany(
         "INSERT INTO attempts (session, number, engine, price_per_minute, claimed_at, "

@@ -135,6 +135,7 @@ def policy_of(config: Config) -> Policy:
         join_unanswered=attend.join_unanswered,
         join_all_day=attend.join_all_day,
         leave_when_cancelled=attend.leave_when_cancelled,
+        stay_with_people=attend.stay_with_people,
         platforms=attend.platforms,
         rules=tuple(_rule(number, rule) for number, rule in enumerate(config.rules, start=1)),
         default_persona=attend.persona or _only(config.personas),
@@ -211,4 +212,5 @@ def pace_of(config: Config) -> Pace:
         idle=calendar.poll_idle,
         horizon=calendar.horizon,
         delta_from=calendar.delta_from,
+        keep_refused=calendar.keep_refused,
     )

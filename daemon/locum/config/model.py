@@ -111,6 +111,9 @@ class Calendar(Table):
     """With that many calendars, ask only for changes and read a calendar when it has some."""
     horizon: Annotated[Duration, Between(least="1h", most="14d")] = timedelta(hours=48)
     """How far ahead meetings are armed."""
+    keep_refused: Annotated[Duration, Between(most="14d")] = timedelta(hours=24)
+    """How long meetings stay armed whose calendar is gone, or not shared any more. A calendar
+    that can't be read for any other reason keeps them without limit."""
     api_root: Address = "https://www.googleapis.com/"
     """Google's API root; another one is for a stage or a proxy (http on loopback only)."""
     token_uri: Address = "https://oauth2.googleapis.com/token"  # noqa: S105 - An address, no secret.
@@ -137,7 +140,12 @@ class Attend(Table):
     join_all_day: bool = False
     """Whether to join all-day events that carry a link."""
     leave_when_cancelled: bool = True
-    """Whether to leave a running meeting that is cancelled or declined while we are in it."""
+    """Whether to leave a running meeting that is cancelled or declined while we are in it.
+    If not, we stay to its end, or until an engine that sees the participants sees none."""
+    stay_with_people: bool = True
+    """Whether to stay with people who are still in the room when their meeting is moved away
+    (until the room empties) or cut short (to its former end). Only an engine that sees the
+    participants can: another one leaves as if nobody were there."""
     platforms: tuple[Platform, ...] = (Platform.GOOGLE_MEET,)
     """Where to go by default; a rule can allow another platform for what it matches."""
     persona: str | None = None

@@ -380,6 +380,7 @@ class SessionRecord:
     ended_at: datetime | None = None
     end_reason: EndReason | None = None
     others_present: int | None = None  #: None where the engine can't see.
+    accompanied: bool = False  #: Whether anybody else was seen in its room, at any time.
 
     @property
     def is_open(self) -> bool:

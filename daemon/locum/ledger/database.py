@@ -167,6 +167,12 @@ MIGRATIONS: tuple[str, ...] = (
         title TEXT NOT NULL
     ) STRICT;
     """,
+    """
+    -- Whether anybody else was ever seen in the room: only then can it have emptied.
+    ALTER TABLE sessions ADD COLUMN accompanied INTEGER NOT NULL DEFAULT 0;
+    -- Since when a calendar is gone, or not shared any more; NULL while it merely fails.
+    ALTER TABLE calendars ADD COLUMN refused_since TEXT;
+    """,
 )
 """Each text moves the file one version on; the version stands in PRAGMA user_version."""
 

@@ -391,7 +391,9 @@ class Sessions:
     def others_present(self, key: SessionKey, others: int) -> None:
         with self._db.transaction():
             self._db.execute(
-                "UPDATE sessions SET others_present = ? WHERE key = ?", (others, key)
+                "UPDATE sessions SET others_present = ?, accompanied = max(accompanied, ?) "
+                "WHERE key = ?",
+                (others, int(others > 0), key),
             )
 
     def close_attempt(
@@ -484,6 +486,8 @@ def _record(row: sqlite3.Row | Mapping[str, Any]) -> SessionRecord:
         ended_at=read_optional_instant(row["ended_at"]),
         end_reason=None if row["end_reason"] is None else EndReason(row["end_reason"]),
         others_present=row["others_present"],
+        # A file of an older version that is only read, by `locum reap` say, has no such column.
+        accompanied="accompanied" in row.keys() and bool(row["accompanied"]),  # noqa: SIM118
     )
 
 
