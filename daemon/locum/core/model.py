@@ -134,7 +134,8 @@ class CalendarEvent:
     """One occurrence as one calendar shows it.
 
     `end` is None where the calendar gives none. `revision` changes whenever anything in the
-    event does. `room_problem` says why a link that was there was refused.
+    event does. `room_problem` says why a link that was there was refused. `link` is where a
+    person can look at it and answer.
     """
 
     calendar: CalendarRef
@@ -157,6 +158,7 @@ class CalendarEvent:
     details_visible: bool = True
     room: Room | None = None
     room_problem: str | None = None
+    link: str = ""
 
     @cached_property
     def occurrence(self) -> OccurrenceKey:
