@@ -336,7 +336,7 @@ class Controller:
         if not news:
             return
         _log.error("join_over_budget", session_key=stay.key, problem=str(error))
-        reason = f"over budget: {error.refused.reason}"
+        reason = error.refused.reason
         overruled = [
             replace(item, decision=Decision(join=False, code=Code.OVER_BUDGET, reason=reason))
             for item in self._agenda.near(now, timedelta(0), frozenset(news))
