@@ -11,18 +11,22 @@ import json
 import logging
 import os
 import re
-import resource
 import signal
 import sys
+import threading
+import time
 from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import unquote
 
 from locum.core.notice_texts import own
 
-_MOST_MEMORY = 256 * 1024 * 1024
-"""An answer without an end gets no further; apprise itself takes a fifth of it."""
+_MOST_MEMORY = 128 * 1024 * 1024
+"""An answer without an end gets no further; apprise itself takes less than half of it."""
+
+_LOOK_S = 0.05
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 _SHORTEST_SECRET = 4
 _PARTS = re.compile(r"[/:@?&=#,;+\s]+")
@@ -31,23 +35,47 @@ _PARTS = re.compile(r"[/:@?&=#,;+\s]+")
 def main() -> None:
     order = json.load(sys.stdin.buffer)
     signal.setitimer(signal.ITIMER_REAL, float(order["alarm_s"]))
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_DATA, (_MOST_MEMORY, _MOST_MEMORY))
+    _die_with(int(order["parent"]))
     with contextlib.suppress(OSError):
         os.nice(5)  # Joins go first.
     answers = os.dup(1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     # What a library prints must not be taken for our answer.
     os.dup2(nowhere, 1)
+    threading.Thread(target=_watch_memory, args=(answers,), daemon=True).start()
     try:
         answer = _answer(order)
-    except MemoryError:
-        answer = _as_answer("failed", problem="the answer has no end")
     except Exception as error:  # noqa: BLE001 - A plug-in may raise anything; its text may name the address.
         answer = _as_answer("failed", problem=f"apprise failed ({type(error).__name__})")
+    _end(answers, answer)
+
+
+def _end(answers: int, answer: Mapping[str, str]) -> NoReturn:
     os.write(answers, json.dumps(answer).encode())
     # Without waiting for apprise's threads.
     os._exit(0)
+
+
+def _die_with(parent: int) -> None:
+    """End as soon as the daemon does: its next life sends this again, and once is enough."""
+    import ctypes
+
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _watch_memory(answers: int) -> None:
+    # Not a resource limit: the system service's filter of system calls allows none to be set.
+    page = os.sysconf("SC_PAGE_SIZE")
+    with open("/proc/self/statm", "rb", buffering=0) as statistics:  # noqa: PTH123 - Read again and again.
+        while True:
+            resident = int(statistics.read().split()[1]) * page
+            if resident > _MOST_MEMORY:
+                _end(answers, _as_answer("failed", problem="the answer has no end"))
+            statistics.seek(0)
+            time.sleep(_LOOK_S)
 
 
 def _answer(order: Mapping[str, Any]) -> dict[str, str]:

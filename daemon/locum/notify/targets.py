@@ -94,6 +94,7 @@ class AppriseTarget:
             **order,
             "url": self._line.url.reveal(),
             "loopback_only": self._loopback_only,
+            "parent": os.getpid(),
             "alarm_s": self._limit.total_seconds() + _ALARM_AFTER_S,
         }
         # By a pipe, because arguments and the environment can be read by others.
