@@ -167,7 +167,3 @@ class _Told(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.last = record.getMessage()
-
-
-if __name__ == "__main__":
-    main()

@@ -26,6 +26,12 @@ _LIMIT = timedelta(seconds=20)
 _ALARM_AFTER_S = 5.0
 """How long after the limit a process ends itself, should nobody be left to end it."""
 
+# It finds modules where we do, however we were told to, and nowhere else.
+_START = (
+    "import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); "
+    "from locum.notify.sending import main; main()"
+)
+
 # A message's process has no use for the engine's key, nor for what is between systemd and us.
 _KEPT_FROM_IT = ("PIKA_", "NOTIFY_SOCKET", "WATCHDOG_", "CREDENTIALS_DIRECTORY")
 
@@ -101,8 +107,9 @@ class AppriseTarget:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-I",
-            "-m",
-            "locum.notify.sending",
+            "-c",
+            _START,
+            os.pathsep.join(filter(None, sys.path)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
