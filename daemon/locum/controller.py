@@ -76,6 +76,8 @@ class Setting:
     engines: Mapping[str, PresenceEngine]
     prices: Mapping[str, float]
     purse: Purse | None = None
+    notice: timedelta = timedelta(0)
+    """How long before a join the owner is told; zero is never."""
 
 
 class Controller:
@@ -91,6 +93,7 @@ class Controller:
         metrics: Metrics,
         setting: Setting,
         arm: Callable[[Sequence[datetime]], None],
+        on_pass: Callable[[], None] = lambda: None,
     ) -> None:
         self._ledger = ledger
         self._clock = clock
@@ -99,6 +102,7 @@ class Controller:
         self._metrics = metrics
         self._setting = setting
         self._arm = arm
+        self._on_pass = on_pass
         self._agenda = Agenda()
         self._asked = asyncio.Event()
         self._stopping = False
@@ -241,6 +245,7 @@ class Controller:
             self._last_pass = time.monotonic()
         except Exception:  # noqa: BLE001 - The loop's outermost frame: it outlives any one pass.
             _log.exception("pass_failed")
+        self._on_pass()
 
     # ── one pass ─────────────────────────────────────────────────────────────────────────
 
@@ -258,6 +263,24 @@ class Controller:
             return
         self._pass(tuple(self._agenda.near(self._clock.now(), self._ahead, also)))
         self._moved = frozenset()
+
+    def outlook(
+        self, ahead: timedelta, also: frozenset[OccurrenceKey]
+    ) -> tuple[Plan, tuple[SessionRecord, ...]]:
+        """Answer what is planned from now to `ahead`, and of `also`, with the sessions that count.
+
+        It changes nothing.
+        """
+        now = self._clock.now()
+        records = self._records()
+        serving = (o for record in records if record.is_open for o in record.occurrences)
+        near = self._agenda.near(now, max(ahead, self._ahead), also.union(serving))
+        return arrange(near, self._setting.policy, records, now), records
+
+    @property
+    def over_budget(self) -> frozenset[OccurrenceKey]:
+        """The occurrences that a cap keeps us from."""
+        return frozenset(self._over_budget)
 
     @property
     def _ahead(self) -> timedelta:
@@ -362,7 +385,7 @@ class Controller:
         if not news:
             return
         _log.error("join_over_budget", session_key=stay.key, problem=str(error))
-        reason = f"over budget: {error.refused.reason}"
+        reason = error.refused.reason
         overruled = [
             replace(item, decision=Decision(join=False, code=Code.OVER_BUDGET, reason=reason))
             for item in self._agenda.near(now, timedelta(0), frozenset(news))
@@ -505,6 +528,7 @@ class Controller:
         lead = self._setting.policy.lead
         instants = self._agenda.instants(now, lead, _MOST_TIMERS)
         instants += self._agenda.instants(now, lead + _PREPARE, 2)
+        instants += self._agenda.instants(now, lead + self._setting.notice, 2)
         nearest = next_wakeup(plan, records, now)
         if nearest is not None:
             instants.append(nearest)

@@ -33,6 +33,10 @@ def test_rule_01_the_main_job(play: Play) -> None:
     end = datetime.fromisoformat(twin["end"])
     assert joined < end
     assert abs(left - end) < timedelta(seconds=6)
+    # First seen less than ten minutes ahead: told at once, by the real apprise.
+    [notice] = outcome.notices
+    assert notice.title.startswith('Going to "Tide gauge dashboard: go or wait" at ')
+    assert "Why: the account accepted it." in notice.body
 
 
 def test_rule_09_an_extended_meeting_is_attended_to_its_new_end(play: Play) -> None:
@@ -71,6 +75,7 @@ def test_rule_52_a_crash_in_the_middle(play: Play) -> None:
     assert outcome.problems == ()
     (session,) = outcome.sessions
     assert (session["phase"], session["attempts"]) == ("filed", 1)
+    assert len(outcome.notices) == 1
 
 
 _LOST_ANSWER = """

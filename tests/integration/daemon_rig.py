@@ -81,6 +81,7 @@ class DaemonRig:
     _running: list[asyncio.Task[None]] = field(default_factory=list)
     watched: tuple[CalendarRef, ...] = (_WORK,)
     is_up: bool = False
+    on_pass: Callable[[], None] = lambda: None
 
     # ── its life ─────────────────────────────────────────────────────────────────────────
 
@@ -115,6 +116,7 @@ class DaemonRig:
             metrics=self.metrics,
             setting=self.setting(),
             arm=self.wakeups.arm,
+            on_pass=self._passed,
         )
         if controlled:
             self.ledger.calendars.forget_calendars(self.watched)
@@ -124,6 +126,9 @@ class DaemonRig:
 
     def _ask(self) -> None:
         self.controller.ask()
+
+    def _passed(self) -> None:
+        self.on_pass()
 
     def setting(self, **changes: Any) -> Setting:
         prices = dict.fromkeys(self.engines, 0.275)

@@ -155,6 +155,8 @@ image = "face.png"
 type = "pikastream"
 base_url = "{addresses.pikastream}"
 
+[notify]
+
 [stage]
 speed = 1.0
 """
@@ -169,6 +171,8 @@ def furnish(machine: Machine, stage: Stage, addresses: Addresses, drawer: Path) 
     shutil.copy(drawer / "face.png", machine.path("/etc/locum/face.png"))
     key = (drawer / "pika_dev_key").read_text()
     machine.write("/etc/credstore/locum.pika_dev_key", key, mode=0o600)
+    urls = (drawer / "notify.urls").read_text()
+    machine.write("/etc/credstore/locum.notify_urls", urls, mode=0o600)
     token = (drawer / "token.json").read_text()
     machine.write(f"{STATE}/google/stage.json", token, mode=0o600)
     machine.run(["chown", "--recursive", "locum:locum", STATE])
@@ -240,6 +244,8 @@ def test_a_killed_daemon_takes_its_meeting_up_again(prepare: Prepare) -> None:
     bot = [entry for entry in site.stage.rooms.log() if entry.name == left.request.bot_name]
     assert [entry.kind for entry in bot] == ["entered", "left"]
     assert_filed_under_state(site, filed)
+    # From inside the confinement, by the addresses in the credential; once, killed or not.
+    assert [notice.title[:9] for notice in site.stage.receiver.received] == ["Going to "]
     assert_stops_cleanly(site)
 
 

@@ -54,6 +54,7 @@ COMMANDS = (
     ["config", "check"],
     ["config", "schema"],
     ["config", "init"],
+    ["notify", "test"],
 )
 GOOD = 'state_dir = "state"\nruntime_dir = "state"\n'
 BAD = """\

@@ -598,3 +598,33 @@ def test_a_payload_nested_without_end_is_read() -> None:
     for _ in range(50_000):
         deep = [deep]
     assert event(etag=None, conferenceData=deep, attendees=deep).event_id == "abc123"
+
+
+# ── its page ─────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("host", ["www", "calendar"])
+def test_the_events_own_page_is_kept(host: str) -> None:
+    """Where a person looks at it, and declines it."""
+    page = f"https://{host}.google.com/calendar/event?eid=YWJjMTIz_x-y"
+
+    assert event(htmlLink=page).link == page
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        None,
+        7,
+        "http://www.google.com/calendar/event?eid=YWJj",
+        "https://www.google.com.evil.test/calendar/event?eid=YWJj",
+        "https://www.google.com@evil.test/calendar/event?eid=YWJj",
+        "https://www.google.com/url?q=https://evil.test",
+        "https://www.google.com/calendar/event?eid=YWJj\nhttps://evil.test",
+        "https://www.google.com/calendar/event?eid=YWJj&next=https://evil.test",
+        "https://www.google.com/calendar/event?eid=" + "x" * 3000,
+    ],
+)
+def test_any_other_address_is_no_page(page: object) -> None:
+    """A link that is shown to the owner as the event's is Google's, or there is none."""
+    assert event(htmlLink=page).link == ""

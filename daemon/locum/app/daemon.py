@@ -23,6 +23,7 @@ from locum.app.commands import Commands
 from locum.app.parts import (
     Workshop,
     clock_of,
+    notify_of,
     pace_of,
     personas_of,
     policy_of,
@@ -46,6 +47,7 @@ from locum.ledger import Ledger, LedgerError, StateLock
 from locum.ledger.backup import keep_backup, names_that_last, open_ledger
 from locum.ledger.hold import Hold
 from locum.metrics import Metrics, serve_metrics
+from locum.notifying import Notifications
 from locum.polling import Polling
 from locum.systemd import Notifier, watchdog_interval
 from locum.tasks import Tasks
@@ -117,6 +119,14 @@ class Daemon:
             metrics=self._metrics,
             setting=self._setting(config),
             arm=self._wakeups.arm,
+            on_pass=self._pass_ended,
+        )
+        self._notices = Notifications(
+            ledger=self._ledger,
+            clock=self._clock,
+            controller=self._controller,
+            config_problems=lambda: self._store.problems,
+            setting=notify_of(config, store.current.path, environ),
         )
         self._polling = Polling(
             ledger=self._ledger,
@@ -184,6 +194,7 @@ class Daemon:
             self._wakeups.start()
             self._poll_soon()
             self._tasks.start("controller", self._controller.run())
+            self._tasks.start("notices", self._notices.run())
             self._tasks.start("config", self._watch_config())
             self._tasks.start("backups", self._keep_backups())
             self._tasks.start("recovery", self._settle_lost_sessions())
@@ -234,7 +245,8 @@ class Daemon:
         engines, personas = self._workshop.engines(config), personas_of(config)
         sinks = sinks_of(config, self._state)
         purse = purse_of(config, self._ledger.database)
-        setting = Setting(policy_of(config), engines, prices_of(config), purse)
+        notice = timedelta(0) if config.notify is None else config.notify.before
+        setting = Setting(policy_of(config), engines, prices_of(config), purse, notice)
         self._engines, self._personas = engines, personas
         self._debrief.engines, self._debrief.personas = engines, personas
         self._debrief.sinks = sinks
@@ -254,6 +266,9 @@ class Daemon:
 
     def _instant_came(self) -> None:
         self._controller.ask()
+
+    def _pass_ended(self) -> None:
+        self._notices.ask()
 
     def _time_jumped(self) -> None:
         self._polling.read_all_in_full()
@@ -362,6 +377,7 @@ class Daemon:
         self._polling.change(sources, pace_of(config))
         self._tidy()
         self._controller.change_setting(setting)
+        self._notices.change(notify_of(config, self._store.current.path, self._environ))
         self._poll_soon()
         _log.info("config_reloaded", changes=outcome.changes)
         late = [change for change in outcome.changes if change.startswith(_NEEDS_RESTART)]

@@ -15,6 +15,7 @@ from locum.cli import (
     configuring,
     deciding,
     examining,
+    notifying,
     reaping,
     rehearsing,
     running,
@@ -84,6 +85,7 @@ def _make() -> typer.Typer:
         signing,
         examining,
         configuring,
+        notifying,
         reaping,
     ):
         group.add_to(made)

@@ -268,6 +268,45 @@ class Metrics(Table):
     """The TCP port; 0 takes any that is free."""
 
 
+class NoticeKinds(Table):
+    """`[notify.kinds]`: what the owner is told, beside what comes next (`before`)."""
+
+    called_off: bool = True
+    """That it won't go, after it was said that it would."""
+    missed: bool = True
+    """A meeting that nobody was in, or that it dropped out of, and why."""
+    refused: bool = True
+    """That a room turned it away or put it out."""
+    orphan: bool = True
+    """That a stand-in may be running that can't be named."""
+    left_running: bool = True
+    """That one can't be ended."""
+    over_budget: bool = True
+    """That a cap of [budget] keeps it away."""
+    credits: bool = True
+    """That the engine's account can't pay, ahead of the meeting where possible."""
+    calendar: bool = True
+    """That a calendar can't be read, or a sign-in has ended; and when it is over."""
+    config: bool = True
+    """That an edit of this file was rejected."""
+    ledger: bool = True
+    """That the ledger was restored, and joins wait; and when it is over."""
+    filed: bool = False
+    """Where a summary was filed."""
+
+
+class Notify(Table):
+    """`[notify]`: tells the owner. Needs the extra: `pip install 'locum[notify]'`."""
+
+    urls_file: LocalPath | None = None
+    """A file with one apprise address a line (chmod 600). Otherwise the systemd credential
+    "notify_urls"."""
+    before: Annotated[Duration, Between(most="24h")] = timedelta(minutes=10)
+    """How long before each join it says so, and how to keep it away; "0s" is never."""
+    kinds: NoticeKinds = NoticeKinds()
+    """What else is told."""
+
+
 class Stage(Table):
     """`[stage]`: for rehearsals. Refused unless every address is on loopback."""
 
@@ -304,6 +343,8 @@ class Config(Table):
     """The most that may be spent."""
     privacy: Privacy = Privacy()
     """What is owed to the others in the room."""
+    notify: Notify | None = None
+    """Whether and how the owner is told."""
     metrics: Metrics | None = None
     """Figures for Prometheus."""
     stage: Stage | None = None

@@ -137,7 +137,8 @@ class CalendarEvent:
     """One occurrence as one calendar shows it.
 
     `end` is None where the calendar gives none. `revision` changes whenever anything in the
-    event does. `room_problem` says why a link that was there was refused.
+    event does. `room_problem` says why a link that was there was refused. `link` is where a
+    person can look at it and answer.
     """
 
     calendar: CalendarRef
@@ -160,6 +161,7 @@ class CalendarEvent:
     details_visible: bool = True
     room: Room | None = None
     room_problem: str | None = None
+    link: str = ""
 
     @cached_property
     def occurrence(self) -> OccurrenceKey:

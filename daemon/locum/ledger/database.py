@@ -173,6 +173,32 @@ MIGRATIONS: tuple[str, ...] = (
     -- Since when a calendar is gone, or not shared any more; NULL while it merely fails.
     ALTER TABLE calendars ADD COLUMN refused_since TEXT;
     """,
+    """
+    -- What the owner was told, and which target has it: see `NoticeBook`.
+    CREATE TABLE notices (
+        key TEXT PRIMARY KEY,
+        kind TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        name TEXT NOT NULL,
+        starts_at TEXT,
+        put_at TEXT NOT NULL,
+        expires_at TEXT NOT NULL,
+        severity TEXT NOT NULL,
+        title TEXT NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX notices_put ON notices (put_at);
+    CREATE TABLE notice_deliveries (
+        notice TEXT NOT NULL REFERENCES notices (key) ON DELETE CASCADE,
+        target TEXT NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        problem TEXT,
+        settled_at TEXT,
+        outcome TEXT,
+        PRIMARY KEY (notice, target)
+    ) STRICT;
+    CREATE INDEX notice_deliveries_open ON notice_deliveries (target) WHERE settled_at IS NULL;
+    """,
 )
 """Each text moves the file one version on; the version stands in PRAGMA user_version."""
 
