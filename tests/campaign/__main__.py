@@ -10,7 +10,9 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 
 from tests.campaign.judge import ALSO, KINDS
+from tests.campaign.kills import Campaign
 from tests.campaign.mutants import MUTANTS
+from tests.campaign.plants import PLANTS
 from tests.campaign.properties import run_properties
 from tests.campaign.seed import Result, run_seed
 
@@ -24,13 +26,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run_mutants(names, range(options.start, options.start + options.most))
     if options.properties is not None:
         return run_properties(options.properties)
+    if options.kills is not None:
+        ways = options.ways.split(",") if options.ways else ()
+        campaign = Campaign(options.kills, options.start, ways=ways, plant=options.plant)
+        if options.jobs is not None:
+            campaign.jobs = options.jobs
+        return campaign.play()
     if options.seed is not None:
         result = run_seed(options.seed)
         print("\n".join(result.story))
         print(f"story {result.hash}")
         return _told([result])
     seeds = range(options.start, options.start + options.seeds)
-    return _told(_with_progress(_run_all(seeds, options.jobs), len(seeds)))
+    return _told(_with_progress(_run_all(seeds, options.jobs or 1), len(seeds)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -38,10 +46,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=100, help="how many schedules")
     parser.add_argument("--start", type=int, default=1, help="the first seed")
     parser.add_argument("--seed", type=int, help="replay this one, and tell its story")
-    parser.add_argument("--jobs", type=int, default=1, help="how many processes")
+    parser.add_argument("--jobs", type=int, help="how many side by side")
     parser.add_argument("--mutants", action="store_true", help="plant faults, and find them")
     parser.add_argument("--mutant", action="append", choices=list(MUTANTS), help="only this")
     parser.add_argument("--properties", type=int, help="draw so many lives of the core alone")
+    parser.add_argument("--kills", type=int, help="kill the real process so many times")
+    parser.add_argument("--ways", help="kill in these ways, to play one schedule again")
+    parser.add_argument(
+        "--plant", choices=sorted(PLANTS), help="with a fault that must be found"
+    )
     parser.add_argument("--most", type=int, default=150, help="seeds a planted fault may need")
     return parser
 

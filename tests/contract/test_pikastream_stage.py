@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
+import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -678,3 +681,24 @@ def test_many_threads_create_and_end_at_once(world: World) -> None:
     assert len(stage.bills) == 80
     assert stage.balance == 10_000 - sum(bill.credits for bill in stage.bills)
     assert stage.peak_in_room == 1
+
+
+def test_who_dies_in_the_middle_of_a_request_is_no_failure(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A daemon that is killed while it sends starts nothing, and no traceback is told."""
+    head = f"POST {CREATE} HTTP/1.1\r\nHost: stage\r\nContent-Length: 100000\r\n"
+    head += f"Authorization: {KEY['Authorization']}\r\n"
+    head += "Content-Type: multipart/form-data; boundary=cut\r\n\r\n--cut\r\n"
+    address = (world.http.base_url.host, world.http.base_url.port)
+    arrived = world.stage.log.count
+    with caplog.at_level(logging.ERROR):
+        with socket.create_connection(address) as caller:
+            caller.sendall(head.encode())
+            while world.stage.log.count == arrived:
+                time.sleep(0.01)
+        # The loop that serves has seen the end of the one before it answers the other.
+        for _ in range(5):
+            assert world.http.get("/developer/balance").status_code == 200
+    assert [record.getMessage() for record in caplog.records] == []
+    assert world.stage.sessions() == ()
