@@ -126,6 +126,7 @@ def _wav_seconds(sound: bytes) -> float | None:
         with wave.open(io.BytesIO(sound)) as opened:
             # By the bytes that came, not by the length that the header claims.
             frame = opened.getnchannels() * opened.getsampwidth()
-            return len(opened.readframes(opened.getnframes())) / frame / opened.getframerate()
+            sound_bytes = len(opened.readframes(opened.getnframes()))
+            return float(sound_bytes / frame / opened.getframerate())
     except (wave.Error, EOFError, ZeroDivisionError, ValueError):
         return None
