@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from locum.rehearsal.clock import HandClock
 from locum.rehearsal.face import face_png
@@ -86,19 +87,34 @@ class World:
         return self.http.post(CREATE, data=form, files={"image": ("face.png", face_png())})
 
 
+class _Theatre:
+    """One server for all tests: starting and stopping one is most of a test's time."""
+
+    def __init__(self) -> None:
+        self.playing: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert self.playing is not None
+        await self.playing(scope, receive, send)
+
+
+@pytest.fixture(scope="module")
+def theatre() -> Iterator[tuple[_Theatre, httpx.Client]]:
+    theatre = _Theatre()
+    with (
+        served(theatre) as server,
+        httpx.Client(base_url=server.base_url, timeout=10) as http,
+    ):
+        yield theatre, http
+
+
 @pytest.fixture
-def world() -> Iterator[World]:
+def world(theatre: tuple[_Theatre, httpx.Client]) -> World:
     clock = HandClock(START)
     stage = PikaStage(now=clock.now, rooms=Rooms(now=clock.now))
-    with (
-        served(pikastream_app(stage)) as server,
-        httpx.Client(
-            base_url=server.base_url,
-            timeout=10,
-            headers={"Authorization": "DevKey dk_rehearsal"},
-        ) as http,
-    ):
-        yield World(clock, stage, http)
+    theatre[0].playing = pikastream_app(stage)
+    theatre[1].headers["Authorization"] = "DevKey dk_rehearsal"
+    return World(clock, stage, theatre[1])
 
 
 def code_of(answer: httpx.Response) -> int:
