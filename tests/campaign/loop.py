@@ -54,7 +54,8 @@ class VirtualTime:
 
     def advance(self, seconds: float) -> None:
         # Whole microseconds, rounded up: a timer that comes a hair early is set again for ever.
-        self.steady = math.ceil(round((self.steady + seconds) * MICRO, 3)) / MICRO
+        until = self.steady + seconds
+        self.steady = max(until, math.ceil(round(until * MICRO, 3)) / MICRO)
         self._moved()
 
     def suspend(self, duration: timedelta) -> None:

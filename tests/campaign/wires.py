@@ -86,6 +86,8 @@ def serve(
     return Reply(head["status"], pairs, content)
 
 
+_LATER = "later page "
+
 # ── Google ───────────────────────────────────────────────────────────────────────────────
 
 
@@ -104,15 +106,22 @@ class GoogleGate:
     def answer(self, method: str, target: str, headers: list[Any], body: bytes) -> Reply:
         reading = "singleEvents=true" in target
         trouble = self.trouble
-        if trouble is None and self.once and (reading or self.once[0] != "empty"):
-            trouble = self.once.pop(0)
+        if trouble is None and self.once and self._fits(self.once[0], target):
+            trouble = self.once.pop(0).removeprefix(_LATER)
         if trouble is not None and (trouble != "410" or "/events" in target):
             self._story.tell(f"google: {trouble}")
             return _google_trouble(trouble)
         reply = serve(self._app, method, target, headers, body)
-        if reading and reply.status == 200:
+        if reading and reply.status == 200 and b'"nextPageToken"' not in reply.body:
             self.good_reads.append(self._now())
         return reply
+
+    @staticmethod
+    def _fits(kind: str, target: str) -> bool:
+        """Whether a trouble of one answer can befall this one."""
+        if kind.startswith(_LATER):
+            return "pageToken=" in target
+        return kind != "empty" or "singleEvents=true" in target
 
 
 def _google_trouble(kind: str) -> Reply:

@@ -5,7 +5,8 @@ One process writes it (see `StateLock`); others may read.
 """
 
 from locum.ledger.calendars import Applied, CalendarBook, CalendarState, DecisionEntry
-from locum.ledger.database import Database, LedgerError, StateLock
+from locum.ledger.database import Database, LedgerDamagedError, LedgerError, StateLock
+from locum.ledger.notices import Delivery, NoticeBook, Outcome
 from locum.ledger.outbox import Filing, Outbox
 from locum.ledger.purse import NEVER_RAN, BudgetError, Purse
 from locum.ledger.sessions import Attempt, RoomTakenError, Sessions, StaleError, Transition
@@ -19,10 +20,14 @@ __all__ = [
     "CalendarState",
     "Database",
     "DecisionEntry",
+    "Delivery",
     "Filing",
     "Ledger",
+    "LedgerDamagedError",
     "LedgerError",
+    "NoticeBook",
     "Outbox",
+    "Outcome",
     "Purse",
     "RoomTakenError",
     "Sessions",
@@ -40,6 +45,7 @@ class Ledger:
         self.sessions = Sessions(database)
         self.calendars = CalendarBook(database)
         self.outbox = Outbox(database)
+        self.notices = NoticeBook(database)
 
     def close(self) -> None:
         self.database.close()
