@@ -59,6 +59,15 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(autouse=True, scope="module")
+def apprise_is_compiled(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let its first start, which compiles 140 plug-ins, be nobody's delay."""
+    urls = tmp_path_factory.mktemp("apprise") / "urls"
+    urls.write_text("json://127.0.0.1/a\n")
+    [target] = Targets(urls, limit=timedelta(minutes=1))()
+    anyio.run(target.check)
+
+
 @pytest.fixture(autouse=True)
 def soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait less between tries than people would like."""
@@ -76,7 +85,10 @@ def ways(receiver: Receiver) -> list[str]:
 async def test_both_targets_are_told_before_the_join(tmp_path: Path) -> None:
     """A phone and a webhook get the same words: when, why, at what cost, and the way out."""
     with receiving(tmp_path) as (receiver, targets):
-        async with daemon_rig(tmp_path, pika=FAST) as rig, owner_of(rig, targets) as owner:
+        async with (
+            daemon_rig(tmp_path, pika=FAST, speed=25.0) as rig,
+            owner_of(rig, targets) as owner,
+        ):
             owner.begin()
             event = rig.show("7k2q@google.com", starts_in=AHEAD, title="Budget [round](x)")
             await until(lambda: len(receiver.received) == 2, within=40)
@@ -96,7 +108,10 @@ async def test_once_although_it_is_killed_again_and_again(tmp_path: Path) -> Non
     """Killed before it could be sent, and after it was: each target has it exactly once."""
     with receiving(tmp_path) as (receiver, targets):
         receiver.faults.add(Fault(status=503, times=None))
-        async with daemon_rig(tmp_path, pika=FAST) as rig, owner_of(rig, targets) as owner:
+        async with (
+            daemon_rig(tmp_path, pika=FAST, speed=25.0) as rig,
+            owner_of(rig, targets) as owner,
+        ):
             owner.begin()
             rig.show(starts_in=AHEAD)
             await until(
@@ -116,7 +131,10 @@ async def test_a_receiver_that_was_down_gets_it_when_it_is_up(tmp_path: Path) ->
     """Refused twice, then taken: once; the other target didn't wait for it."""
     with receiving(tmp_path) as (receiver, targets):
         receiver.faults.add(Fault(path="hook", status=500, times=2))
-        async with daemon_rig(tmp_path, pika=FAST) as rig, owner_of(rig, targets) as owner:
+        async with (
+            daemon_rig(tmp_path, pika=FAST, speed=25.0) as rig,
+            owner_of(rig, targets) as owner,
+        ):
             owner.begin()
             rig.show(starts_in=AHEAD)
             await until(lambda: len(receiver.received) == 2, within=60)
@@ -199,7 +217,10 @@ async def test_secrets_are_in_no_log_and_not_in_the_ledger(
         # Whoever knows a topic may read it: apprise names it where it isn't taken.
         urls = tmp_path / "notify.urls"
         urls.write_text(urls.read_text().replace("/phone", f"/{TOKEN}"))
-        async with daemon_rig(tmp_path, pika=FAST) as rig, owner_of(rig, targets) as owner:
+        async with (
+            daemon_rig(tmp_path, pika=FAST, speed=25.0) as rig,
+            owner_of(rig, targets) as owner,
+        ):
             owner.begin()
             rig.show(starts_in=AHEAD)
             await until(
