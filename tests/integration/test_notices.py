@@ -7,7 +7,9 @@ import os
 import resource
 import stat
 import sys
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from pathlib import Path
 
 import anyio
@@ -20,7 +22,7 @@ from locum.core.model import EndReason, EventStatus, Mark, Phase
 from locum.core.money import Caps
 from locum.core.notices import Kind, Notice, Severity
 from locum.errors import HumanNeededError, PermanentError, TransientError
-from locum.ledger import Outcome, Purse
+from locum.ledger import Database, Ledger, Outcome, Purse
 from locum.notify import INSTALL, Targets, find_urls, urls_file_problem
 from locum.rehearsal.faults import Fault
 from locum.rehearsal.pikastate import PikaSettings
@@ -57,6 +59,15 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(autouse=True, scope="module")
+def apprise_is_compiled(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let its first start, which compiles 140 plug-ins, be nobody's delay."""
+    urls = tmp_path_factory.mktemp("apprise") / "urls"
+    urls.write_text("json://127.0.0.1/a\n")
+    [target] = Targets(urls, limit=timedelta(minutes=1))()
+    anyio.run(target.check)
+
+
 @pytest.fixture(autouse=True)
 def soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait less between tries than people would like."""
@@ -74,7 +85,10 @@ def ways(receiver: Receiver) -> list[str]:
 async def test_both_targets_are_told_before_the_join(tmp_path: Path) -> None:
     """A phone and a webhook get the same words: when, why, at what cost, and the way out."""
     with receiving(tmp_path) as (receiver, targets):
-        async with daemon_rig(tmp_path, pika=FAST) as rig, owner_of(rig, targets) as owner:
+        async with (
+            daemon_rig(tmp_path, pika=FAST, speed=25.0) as rig,
+            owner_of(rig, targets) as owner,
+        ):
             owner.begin()
             event = rig.show("7k2q@google.com", starts_in=AHEAD, title="Budget [round](x)")
             await until(lambda: len(receiver.received) == 2, within=40)
@@ -94,7 +108,10 @@ async def test_once_although_it_is_killed_again_and_again(tmp_path: Path) -> Non
     """Killed before it could be sent, and after it was: each target has it exactly once."""
     with receiving(tmp_path) as (receiver, targets):
         receiver.faults.add(Fault(status=503, times=None))
-        async with daemon_rig(tmp_path, pika=FAST) as rig, owner_of(rig, targets) as owner:
+        async with (
+            daemon_rig(tmp_path, pika=FAST, speed=25.0) as rig,
+            owner_of(rig, targets) as owner,
+        ):
             owner.begin()
             rig.show(starts_in=AHEAD)
             await until(
@@ -114,7 +131,10 @@ async def test_a_receiver_that_was_down_gets_it_when_it_is_up(tmp_path: Path) ->
     """Refused twice, then taken: once; the other target didn't wait for it."""
     with receiving(tmp_path) as (receiver, targets):
         receiver.faults.add(Fault(path="hook", status=500, times=2))
-        async with daemon_rig(tmp_path, pika=FAST) as rig, owner_of(rig, targets) as owner:
+        async with (
+            daemon_rig(tmp_path, pika=FAST, speed=25.0) as rig,
+            owner_of(rig, targets) as owner,
+        ):
             owner.begin()
             rig.show(starts_in=AHEAD)
             await until(lambda: len(receiver.received) == 2, within=60)
@@ -126,17 +146,22 @@ async def test_a_receiver_that_was_down_gets_it_when_it_is_up(tmp_path: Path) ->
 async def test_a_receiver_that_hangs_delays_no_join(tmp_path: Path) -> None:
     """One takes the message and never answers: it is in the room before that has ended."""
     with receiving(tmp_path) as (receiver, targets):
-        receiver.faults.add(Fault(path="hook", delay_s=60, times=None))
+        patient_in(tmp_path)
+        receiver.faults.add(Fault(path="/?", delay_s=60, times=None))
         async with daemon_rig(tmp_path, pika=FAST) as rig, owner_of(rig, targets) as owner:
             owner.begin()
-            rig.show(starts_in=240, lasts=3000)
-            await until(lambda: ways(receiver) == ["ntfy"], within=40)
+            rig.show(starts_in=400, lasts=3000)
+            await until(lambda: ways(receiver) == ["json"], within=40)
             await until(lambda: rig.phases() == (Phase.LIVE,))
-            hanging = next(
-                each for each in owner.deliveries() if each.target.startswith("json")
-            )
-            assert hanging.outcome is None
+            outcomes = {each.target[:4]: each.outcome for each in owner.deliveries()}
+            assert outcomes == {"json": Outcome.SENT, "ntfy": None}
             assert rig.joins() == 1
+
+
+def patient_in(folder: Path) -> None:
+    """Let a read take a minute: apprise itself would give up after four seconds."""
+    urls = folder / "notify.urls"
+    urls.write_text(urls.read_text().replace("?token", "?rto=60&token"))
 
 
 async def test_an_answer_that_drips_is_cut_off(tmp_path: Path) -> None:
@@ -189,7 +214,13 @@ async def test_secrets_are_in_no_log_and_not_in_the_ledger(
     with receiving(tmp_path) as (receiver, targets), structlog.testing.capture_logs() as logs:
         receiver.token = "another"
         receiver.faults.add(Fault(path="hook", status=404, times=None))
-        async with daemon_rig(tmp_path, pika=FAST) as rig, owner_of(rig, targets) as owner:
+        # Whoever knows a topic may read it: apprise names it where it isn't taken.
+        urls = tmp_path / "notify.urls"
+        urls.write_text(urls.read_text().replace("/phone", f"/{TOKEN}"))
+        async with (
+            daemon_rig(tmp_path, pika=FAST, speed=25.0) as rig,
+            owner_of(rig, targets) as owner,
+        ):
             owner.begin()
             rig.show(starts_in=AHEAD)
             await until(
@@ -212,6 +243,7 @@ def _bytes_of_ledger(folder: Path) -> bytes:
 async def test_a_process_that_sends_ends_with_the_daemon(tmp_path: Path) -> None:
     """Left alone it would deliver what the next daemon sends again."""
     with receiving(tmp_path) as (receiver, targets):
+        patient_in(tmp_path)
         target, _ = targets()
         receiver.faults.add(Fault(delay_s=60))
         code = (
@@ -231,6 +263,39 @@ async def test_a_process_that_sends_ends_with_the_daemon(tmp_path: Path) -> None
         await process.wait()
         await until(lambda: not Path(f"/proc/{child}/exe").exists())
         assert target.id.startswith("ntfy")
+
+
+def test_the_ledger_takes_a_notice_once(tmp_path: Path) -> None:
+    """Put twice, it is sent once; what was sent is never withdrawn nor sent again."""
+    ledger = Ledger(Database(tmp_path / "ledger.sqlite3"))
+    at = datetime(2026, 11, 23, tzinfo=timezone.utc)
+    ledger.notices.put([NOTICE], ["phone", "mail"], at=at)
+    [_, phone] = ledger.notices.of(NOTICE.key)
+    ledger.notices.settle(phone, Outcome.SENT, at=at)
+    ledger.notices.put([NOTICE], ["phone", "mail", "new"], at=at)
+    ledger.notices.withdraw([NOTICE.key], at=at)
+    ledger.notices.settle(phone, Outcome.EXPIRED, at=at)
+
+    outcomes = {each.target: each.outcome for each in ledger.notices.of(NOTICE.key)}
+    assert outcomes == {"phone": Outcome.SENT, "mail": Outcome.WITHDRAWN}
+    assert [each.reached for each in ledger.notices.told(at)] == [{"phone"}]
+    ledger.close()
+
+
+def test_the_ledger_forgets_what_is_long_over(tmp_path: Path) -> None:
+    """Month-old notices go; a trouble that still lasts is remembered, or it would be told anew."""
+    ledger = Ledger(Database(tmp_path / "ledger.sqlite3"))
+    at = datetime(2026, 11, 23, tzinfo=timezone.utc)
+    lasting = replace(NOTICE, key="calendar/a@1", kind=Kind.CALENDAR, subject="a")
+    ended = replace(NOTICE, key="calendar/b@1", kind=Kind.CALENDAR, subject="b")
+    over = replace(ended, key="calendar/b@1/over")
+    ledger.notices.put([NOTICE, lasting, ended, over], ["phone"], at=at)
+
+    ledger.notices.forget(at + timedelta(days=1))
+
+    assert [each.key for each in ledger.notices.told(at)] == ["calendar/a@1"]
+    assert len(ledger.notices.told(at + timedelta(days=9))) == 1
+    ledger.close()
 
 
 # ── what there is to send to ─────────────────────────────────────────────────────────────
@@ -452,7 +517,7 @@ async def test_too_few_credits_are_told_while_they_can_be_bought(
     tmp_path: Path, hole: Pigeonhole
 ) -> None:
     """Ten minutes ahead, with the link; and not again when the join is refused."""
-    pika = PikaSettings(ready_after=seconds(2), balance=4)
+    pika = PikaSettings(ready_after=seconds(2), balance=Decimal(4))
     async with daemon_rig(tmp_path, pika=pika) as rig, owner_of(rig, [hole]) as owner:
         owner.begin()
         rig.show(starts_in=60)

@@ -241,7 +241,11 @@ def _before(present: Present, known: Mapping[str, Told], rules: Rules) -> Iterat
     if not rules.before:
         return
     judged = _by_occurrence(present.plan.judged)
+    standing = {_occurrence_of(told): told for told in _upcoming_told(known)}
     for stay, meeting in soon(present.plan, rules, present.now):
+        key = _before_key(meeting.key, known)
+        if key in known:
+            continue  # As most are, at most looks: writing its words would be in vain.
         item = judged.get(meeting.occurrence)
         goes_at = _goes_at(meeting, stay, rules)
         length = min(meeting.end - meeting.start, rules.max_length) + rules.lead
@@ -259,14 +263,14 @@ def _before(present: Present, known: Mapping[str, Told], rules: Rules) -> Iterat
                 link="" if item is None else item.event.link,
                 occurrence=meeting.occurrence,
                 dearest=None if price is None else cost(length, price),
-                moved_from=_told_start(meeting, known),
+                moved_from=_told_start(meeting, standing.get(meeting.occurrence)),
             ),
             now=present.now,
             zone=rules.zone,
             options=rules.options,
         )
         yield Notice(
-            key=_before_key(meeting.key, known),
+            key=key,
             kind=Kind.BEFORE,
             subject=meeting.key,
             title=words.title,
@@ -288,17 +292,11 @@ def _before_key(meeting: MeetingKey, known: Mapping[str, Told]) -> str:
     return key
 
 
-def _told_start(meeting: Meeting, known: Mapping[str, Told]) -> datetime | None:
+def _told_start(meeting: Meeting, told: Told | None) -> datetime | None:
     """Answer the other start that was told last of this occurrence, if any."""
-    others = [
-        told.starts_at
-        for told in _upcoming_told(known)
-        if _occurrence_of(told) == meeting.occurrence
-        and told.subject != meeting.key
-        and told.starts_at is not None
-        and (told.reached or told.pending)
-    ]
-    return others[-1] if others else None
+    if told is None or told.subject == meeting.key or not (told.reached or told.pending):
+        return None
+    return told.starts_at
 
 
 def _called_off(

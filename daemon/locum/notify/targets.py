@@ -22,7 +22,7 @@ INSTALL = (
     "Install it: `pip install 'locum[notify]'`, or `uv sync --extra notify`; then restart."
 )
 
-_LIMIT = timedelta(seconds=20)
+_LIMIT = timedelta(seconds=30)
 _ALARM_AFTER_S = 5.0
 """How long after the limit a process ends itself, should nobody be left to end it."""
 
