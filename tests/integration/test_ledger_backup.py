@@ -541,10 +541,13 @@ def test_a_meeting_that_had_begun_is_not_entered_a_second_time(
         begun = replace(stay(8), join_at=NOW - timedelta(minutes=1))
         assert "lost" in str(hold.reason(begun, states, ()))
         assert hold.reason(stay(8), states, ()) is None
+        rooms = {stay(8).room.id}
+        assert "lost" in str(hold.reason(stay(8), states, (), used_before=rooms))
+        assert hold.reason(stay(9), states, (), used_before=rooms) is None
         assert not hold.is_over(states.values(), (), NOW + timedelta(hours=23))
         assert hold.is_over(states.values(), (), NOW + timedelta(hours=24))
         known = replace(hold, sessions_known=True)
-        assert known.reason(begun, states, ()) is None
+        assert known.reason(begun, states, (), used_before=rooms) is None
 
 
 def test_nobody_is_walked_out_on_before_the_calendars_were_read(
