@@ -90,6 +90,11 @@ class Agenda:
         later = {self._places[key] for key in also if self._places.get(key, -1) >= begun}
         return (*self._judged[:begun], *(self._judged[index] for index in sorted(later)))
 
+    def rooms_used_by(self, instant: datetime) -> frozenset[str]:
+        """Answer the rooms, by their ids, of all that began before `instant`."""
+        begun = self._judged[: bisect.bisect_left(self._starts, instant)]
+        return frozenset(item.event.room.id for item in begun if item.event.room is not None)
+
     def instants(self, now: datetime, lead: timedelta, limit: int) -> list[datetime]:
         """Answer the next `limit` distinct instants at which a stay may begin or end."""
         upcoming: set[datetime] = set()

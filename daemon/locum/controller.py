@@ -322,9 +322,10 @@ class Controller:
         if hold is not None:
             states = self._ledger.calendars.states()
             kept = {record.key for record in records if hold.keeps(record, states, now)}
+            used = self._agenda.rooms_used_by(hold.since)
             for action in actions:
                 if isinstance(action, Join) and (
-                    reason := hold.reason(action.stay, states, records)
+                    reason := hold.reason(action.stay, states, records, used_before=used)
                 ):
                     held[action.stay.key] = action.stay.meetings[0].title, reason
         for key, (_, reason) in held.items():

@@ -96,7 +96,7 @@ def empty(ledger: Path) -> None:
     [
         pytest.param(table("events"), True, id="a page beside the sessions"),
         pytest.param(table("sessions"), False, id="the page of the sessions"),
-        pytest.param(header, False, id="the header"),
+        pytest.param(header, True, id="the header"),
         pytest.param(wal, False, id="the -wal"),
         pytest.param(cut, False, id="cut off"),
         pytest.param(empty, False, id="empty"),

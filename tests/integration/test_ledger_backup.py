@@ -260,6 +260,24 @@ def test_sessions_since_the_backup_are_carried_over(filled: Path, tmp_path: Path
     assert entry["may_lack_all_since"] is None
 
 
+def test_behind_a_damaged_header_all_can_be_read(filled: Path, tmp_path: Path) -> None:
+    """The first hundred bytes are those of every ledger: the sessions are all known after it."""
+    path = tmp_path / "ledger.sqlite3"
+    with opened(tmp_path) as ledger:
+        before = phases(ledger)
+    with path.open("r+b") as file:
+        file.write(b"\xa5" * 100)
+    spoiled = path.read_bytes()
+    opened_ledger = open_at(tmp_path)
+    with closing(opened_ledger.database) as database:
+        assert opened_ledger.recovered is not None
+        assert opened_ledger.recovered.sessions_known
+        assert phases(Ledger(database)) == before
+    kept = opened_ledger.recovered.quarantined
+    assert (kept / "ledger.sqlite3").read_bytes() == spoiled
+    assert names_in(tmp_path) == ["backups", "ledger.sqlite3", "quarantine"]
+
+
 def test_lost_sessions_are_told(filled: Path, tmp_path: Path) -> None:
     """Damage in the sessions themselves: the log names since when they may be unknown."""
     damage_table(tmp_path / "ledger.sqlite3", "sessions")
@@ -541,10 +559,13 @@ def test_a_meeting_that_had_begun_is_not_entered_a_second_time(
         begun = replace(stay(8), join_at=NOW - timedelta(minutes=1))
         assert "lost" in str(hold.reason(begun, states, ()))
         assert hold.reason(stay(8), states, ()) is None
+        rooms = {stay(8).room.id}
+        assert "lost" in str(hold.reason(stay(8), states, (), used_before=rooms))
+        assert hold.reason(stay(9), states, (), used_before=rooms) is None
         assert not hold.is_over(states.values(), (), NOW + timedelta(hours=23))
         assert hold.is_over(states.values(), (), NOW + timedelta(hours=24))
         known = replace(hold, sessions_known=True)
-        assert known.reason(begun, states, ()) is None
+        assert known.reason(begun, states, (), used_before=rooms) is None
 
 
 def test_nobody_is_walked_out_on_before_the_calendars_were_read(

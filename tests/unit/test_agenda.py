@@ -54,6 +54,7 @@ def test_looking_back_sees_what_an_open_session_serves_wherever_it_moved() -> No
     ahead = later(2, 600)
     made = agenda(event("past", start=at(-900), end=at(-870)), event(), later(1, 300), ahead)
     assert [item.event.uid for item in made.begun_by(TEN)] == ["past", "weekly"]
+    assert made.rooms_used_by(at(0)) == {made.judged[0].event.room.id}  # type: ignore[union-attr]
     begun = made.begun_by(TEN, frozenset({ahead.occurrence, OccurrenceKey("gone")}))
     assert [item.event.uid for item in begun] == ["past", "weekly", "e2"]
 

@@ -1,8 +1,17 @@
 """After a ledger was restored: does anything run that it doesn't know of?
 
-A session whose record was lost with the damaged file may be in its room and cost money, and
-has no name by which to end it. Only its engine's balance can tell that there is none; until
-it has, `Hold` keeps us out of the rooms where it could be.
+How damage goes, from its first sign to the last word:
+1. Met while running, it sets `Database.damage`. The daemon stops with exit status 1. What a
+   recovery will know by name (`names_that_last`) it leaves in its room; the rest it ends now.
+2. The next start (systemd's, in 5 s) finds the damage, puts the file into quarantine and
+   restores it (`open_ledger`). The log and `locum status` say so.
+3. Open sessions with a name are adopted, and go on as their records say until the calendars
+   were read; those without one (a join's answer was lost) are settled by the balance.
+4. Joins wait (`Hold`): all for a reading of their calendars and for 3; and if sessions were
+   lost with their records, those of meetings and rooms in which such a session may sit.
+5. For these the engines are asked here whether anything unknown runs. If nothing does, the
+   hold ends; if something may, a person is told, and the hold ends a day later.
+6. Where no daemon comes back, the reaper does 2, and ends what has a name.
 """
 
 from __future__ import annotations

@@ -15,30 +15,26 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import structlog
 
 from locum.core.model import (
-    Mark,
-    Phase,
     SessionKey,
     instant_label,
 )
 from locum.errors import TransientError
-from locum.ledger.damage import bad_header, damage_of, reading, wal_index
+from locum.ledger.damage import damage_of, reading, wal_index
 from locum.ledger.database import (
     Database,
     LedgerError,
-    read_instant,
     sync_file,
     write_instant,
 )
-from locum.ledger.outbox import Outbox
+from locum.ledger.salvage import carry_over, decoded, readable_rows
 from locum.ledger.sessions import Sessions
 
 _log = structlog.get_logger(__name__)
@@ -136,13 +132,13 @@ def names_that_last(path: Path, keys: Collection[SessionKey]) -> frozenset[Sessi
     try:
         with contextlib.closing(reading(path)) as connection:
             connection.text_factory = bytes
-            rows, _ = _readable_rows(connection, "sessions")
+            rows, _ = readable_rows(connection, "sessions")
     except (sqlite3.Error, ValueError):
         return frozenset()
     found = set()
     for row in rows:
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            record = Sessions.parse(_decoded(row))
+            record = Sessions.parse(decoded(row))
             if record.is_open and record.handle is not None:
                 found.add(record.key)
     return frozenset(found.intersection(keys))
@@ -327,7 +323,7 @@ def _restore(
             _copy(source, part)
         known_until = "" if source is None else _known_until(part)
         with contextlib.closing(Database(part)) as database:
-            known = not damage.commits_lost and _carry_over(path, database)
+            known = not damage.commits_lost and carry_over(path, database)
             where = quarantine / path.name if source == path else source
             with database.transaction():
                 database.set_meta("recovered_at", write_instant(now))
@@ -395,114 +391,3 @@ def _put_in_place(path: Path, restored: Path) -> None:
     _sync_folder(quarantine.parent)
     restored.rename(path)
     _sync_folder(path.parent)
-
-
-# ── carrying over ────────────────────────────────────────────────────────────────────────
-
-_CARRIED: Mapping[str, tuple[str, ...]] = {
-    "sessions": ("key",),
-    "attempts": ("session", "number"),
-    "transitions": ("id",),
-    "marks": ("occurrence",),
-    "filings": ("session", "meeting", "sink"),
-}
-"""What no calendar tells again, with its keys; parents come before their children."""
-
-
-def _carry_over(path: Path, database: Database) -> bool:
-    """Take from a damaged file each row that can be read and parsed: it is newer.
-
-    Answers whether all its sessions are known now.
-    """
-    if not path.exists() or bad_header(path) is not None:
-        return False  # Looked at by SQLite, an empty file would cost us its -wal.
-    known = True
-    carried: set[str] = set()
-    try:
-        with contextlib.closing(reading(path)) as connection, database.transaction():
-            connection.text_factory = bytes
-            for table in _CARRIED:
-                complete = _carry_table(connection, database, table, carried)
-                known = known and (complete or table not in {"sessions", "attempts"})
-    except (sqlite3.Error, ValueError):  # Even its message can be undecodable.
-        return False
-    return known
-
-
-def _carry_table(
-    connection: sqlite3.Connection, database: Database, table: str, carried: set[str]
-) -> bool:
-    """Take over the rows of a table; of what belongs to a session, only with the session.
-
-    Otherwise an old session would have a newer history, or the reverse.
-    """
-    rows, complete = _readable_rows(connection, table)
-    ours = {row["name"] for row in database.rows(f"PRAGMA table_info({table})")}
-    for read in rows:
-        if not ours.issuperset(read):
-            return False  # Its schema is damaged: what stands where can't be told.
-        try:
-            row = _decoded(read)
-            if row.get("session", "") not in {"", *carried}:
-                complete = False
-                continue
-            with database.savepoint():
-                _carry_row(database, table, row)
-        except (sqlite3.Error, ValueError):
-            complete = False
-        else:
-            carried.update([row["key"]] if table == "sessions" else [])
-    return complete
-
-
-def _readable_rows(
-    connection: sqlite3.Connection, table: str
-) -> tuple[list[dict[str, Any]], bool]:
-    """Answer what can be read of a table, and whether that is all of it."""
-    found: dict[tuple[Any, ...], dict[str, Any]] = {}
-    complete = True
-    try:
-        verdict = connection.execute(f"PRAGMA integrity_check({table})").fetchone()[0]
-        complete = verdict == b"ok"
-    except (sqlite3.Error, ValueError):
-        complete = False
-    # From both ends: what lies behind a damaged page is reached from the other side.
-    for order in ("ASC", "DESC"):
-        try:
-            cursor = connection.execute(f"SELECT * FROM {table} ORDER BY rowid {order}")  # noqa: S608 - Our own tables.
-            names = [column[0] for column in cursor.description]
-            for row in cursor:
-                found[row] = dict(zip(names, row, strict=True))
-        except (sqlite3.Error, ValueError):
-            complete = False
-    return list(found.values()), complete
-
-
-def _decoded(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: value.decode() if isinstance(value, bytes) else value
-        for name, value in row.items()
-    }
-
-
-def _carry_row(database: Database, table: str, row: Mapping[str, Any]) -> None:
-    names = ", ".join(f'"{name}"' for name in row)
-    values = ", ".join("?" for _ in row)
-    updates = ", ".join(f'"{name}" = excluded."{name}"' for name in row)
-    database.execute(
-        f"INSERT INTO {table} ({names}) VALUES ({values}) "  # noqa: S608 - Our own tables.
-        f"ON CONFLICT ({', '.join(_CARRIED[table])}) DO UPDATE SET {updates}",
-        tuple(row.values()),
-    )
-    # Parsed before it counts: a row that can't be read would fail every pass.
-    if table == "sessions":
-        Sessions(database).get(SessionKey(row["key"]))
-    elif table == "attempts":
-        Sessions(database).attempts(SessionKey(row["session"]))
-    elif table == "transitions":
-        read_instant(row["at"])
-        Phase(row["after"])
-    elif table == "marks":
-        Mark(row["mark"])
-    else:
-        Outbox(database).of(SessionKey(row["session"]))

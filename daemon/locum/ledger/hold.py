@@ -34,18 +34,23 @@ class Hold:
         stay: Stay,
         calendars: Mapping[CalendarRef, CalendarState],
         records: Collection[SessionRecord],
+        *,
+        used_before: Collection[str] = (),
     ) -> str | None:
         """Answer why this stay mustn't be joined now, None if it may be.
 
         One that had begun before the recovery may be attended already, by a session that was
-        lost with its record: it isn't joined, unless all sessions are known.
+        lost with its record, and that nobody made leave since: unless all sessions are known,
+        it isn't joined, nor is a later one in its room. `used_before` names the rooms of
+        meetings that began before the recovery.
         """
         unread = self._unread(stay.meetings, calendars)
         if unread is not None:
             return f"the calendar {unread} wasn't read since the ledger was restored"
         if any(True for _ in self.unsettled(records)):
             return "what the ledger says of an earlier session isn't proved yet"
-        if stay.join_at < self.since and not self.sessions_known:
+        early = stay.join_at < self.since or stay.room.id in used_before
+        if early and not self.sessions_known:
             return "a session whose record was lost may be in the room already"
         return None
 
