@@ -17,7 +17,7 @@ import anyio.to_thread
 import pytest
 
 from locum.calendars import google_client
-from locum.calendars.google import GoogleCalendarSource
+from locum.calendars.google import _THREADS, GoogleCalendarSource
 from locum.calendars.google_token import CALENDAR_SCOPE, GOOGLE_TOKEN_URI, GoogleAccount
 from locum.core.model import (
     Answer,
@@ -71,12 +71,12 @@ async def source(rig: GoogleRig) -> AsyncIterator[GoogleCalendarSource]:
     await source.aclose()
 
 
-def join_workers() -> None:
-    """Wait for every worker thread to end; a test's own limit bounds it."""
-    for thread in threading.enumerate():
-        if thread.name.startswith("google:"):
-            thread.join(3)
-            assert not thread.is_alive()
+def await_idle_threads() -> None:
+    """Wait until no thread reads a calendar any more."""
+    ends = time.monotonic() + 3
+    while _THREADS._idle_semaphore._value < len(_THREADS._threads):
+        assert time.monotonic() < ends
+        time.sleep(0.01)
 
 
 # ── reading ──────────────────────────────────────────────────────────────────────────────
@@ -483,7 +483,7 @@ async def test_a_dripping_server_is_given_up_after_the_deadline(rig: GoogleRig) 
         await source.read(PRIMARY, WINDOW)
     assert time.monotonic() - began < 6
     # Cut off, not left behind to listen for minutes.
-    await anyio.to_thread.run_sync(join_workers)
+    await anyio.to_thread.run_sync(await_idle_threads)
     assert (await source.read(PRIMARY, WINDOW)).events == ()
     await source.aclose()
 
@@ -496,7 +496,7 @@ async def test_a_cancelled_reading_leaves_no_thread_behind(rig: GoogleRig) -> No
     with anyio.move_on_after(0.3) as scope:
         await source.read(PRIMARY, WINDOW)
     assert scope.cancelled_caught
-    await anyio.to_thread.run_sync(join_workers)
+    await anyio.to_thread.run_sync(await_idle_threads)
     await source.aclose()
 
 
