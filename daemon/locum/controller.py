@@ -21,6 +21,7 @@ from locum.core.model import (
     Action,
     Adopt,
     Amend,
+    CalendarRef,
     Code,
     Decision,
     EndReason,
@@ -137,6 +138,23 @@ class Controller:
         self._agenda.take(self._ledger.calendars.events())
         self.rejudge()
         self._events_are_news = False
+
+    def calendar_changed(self, calendar: CalendarRef) -> frozenset[CalendarRef]:
+        """Look at one calendar's events again, and ask for a pass.
+
+        Answers the other calendars that show what changed as it was before.
+        """
+        if self._events_are_news:
+            self.events_changed()
+            return frozenset()
+        self._events_are_news = True
+        book = self._ledger.calendars
+        changed = self._agenda.take_calendar(calendar, book.events_of(calendar))
+        judged = self._agenda.rejudge_some(changed, self._setting.policy, book.marks())
+        self._events_are_news = False
+        self.ask()
+        self._record_decisions(judged)
+        return self._agenda.disagreeing(calendar, changed)
 
     def rejudge(self) -> None:
         """Decide everything anew: the policy, or what a person said, has changed."""

@@ -19,6 +19,7 @@ from locum.clock import StageClock, SystemClock
 from locum.config.model import Account, Config, PersonaTable, PikaStream, RuleAction
 from locum.config.model import Rule as RuleTable
 from locum.core.money import Caps
+from locum.core.pacing import Limits
 from locum.core.policy import Effect, Policy, Rule
 from locum.engines.pikastream import PikaStreamEngine, PikaStreamSettings
 from locum.engines.pikastream_key import find_key
@@ -210,4 +211,8 @@ def pace_of(config: Config) -> Pace:
         idle=calendar.poll_idle,
         horizon=calendar.horizon,
         delta_from=calendar.delta_from,
+        limits=Limits(
+            per_minute=calendar.requests_per_minute,
+            project_per_day=calendar.requests_per_day,
+        ),
     )

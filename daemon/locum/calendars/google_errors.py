@@ -21,7 +21,13 @@ import httplib2
 from locum.calendars.google_events import one_line
 from locum.calendars.google_token import GoogleAccount
 from locum.core.model import CalendarRef
-from locum.errors import HumanNeededError, LocumError, PermanentError, TransientError
+from locum.errors import (
+    HumanNeededError,
+    LocumError,
+    OutOfQuotaError,
+    PermanentError,
+    TransientError,
+)
 
 _RATE_REASONS = frozenset(
     {
@@ -136,7 +142,7 @@ class _Refusal:
 def _for_now(refusal: _Refusal, calendar: CalendarRef, *, syncing: bool) -> LocumError | None:
     status = refusal.status
     if status == 429 or (status == 403 and refusal.reasons & _RATE_REASONS):
-        return TransientError(
+        return OutOfQuotaError(
             f"calendar {calendar}: out of quota ({refusal})",
             retry_after=refusal.wait or _RATE_LIMITED,
         )
