@@ -47,6 +47,7 @@ class Agenda:
         self._entries: list[_Entry] = []
         self._by_key: dict[OccurrenceKey, _Entry] = {}
         self._armed = 0
+        self._spans: dict[CalendarRef, tuple[tuple[datetime, datetime], ...]] = {}
 
     @property
     def judged(self) -> tuple[Judged, ...]:
@@ -77,6 +78,7 @@ class Agenda:
         before, after = self._shown.get(calendar, ()), tuple(events)
         changed = frozenset(event.occurrence for event in {*before} ^ {*after})
         self._shown[calendar] = after
+        self._spans.pop(calendar, None)
         for key in changed:
             others = [e for e in self._sightings.get(key, ()) if e.calendar != calendar]
             seen = [*others, *(event for event in after if event.occurrence == key)]
@@ -106,6 +108,7 @@ class Agenda:
         self._entries = [_entry(item, policy) for item in judge(events, policy, marks)]
         self._by_key = {entry.occurrence: entry for entry in self._entries}
         self._armed = sum(entry.joins for entry in self._entries)
+        self._spans.clear()
 
     def rejudge_some(
         self,
@@ -115,6 +118,8 @@ class Agenda:
     ) -> tuple[Judged, ...]:
         """Decide these anew, as `rejudge` would; answers what was decided."""
         for key in occurrences:
+            for event in self._sightings.get(key, ()):
+                self._spans.pop(event.calendar, None)
             gone = self._by_key.pop(key, None)
             if gone is not None:
                 del self._entries[self._index_of(gone)]
@@ -185,16 +190,20 @@ class Agenda:
         counts at the time that was gone by and at the one that this calendar still has: each
         may be the one that changes.
         """
-        found: datetime | None = None
+        spans = self._spans.get(calendar)
+        if spans is None:
+            # Kept, for a thousand calendars are asked about every few seconds.
+            spans = self._spans[calendar] = tuple(self._spans_of(calendar))
+        starts = [start for start, end in spans if end > now]
+        return min(starts) - margin if starts else None
+
+    def _spans_of(self, calendar: CalendarRef) -> Iterator[tuple[datetime, datetime]]:
         for event in self._shown.get(calendar, ()):
             entry = self._by_key.get(event.occurrence)
             if entry is None or not entry.joins or event.status is EventStatus.CANCELLED:
                 continue
-            own_end = event.end or event.start
-            for start, end in ((entry.start, entry.end), (event.start, own_end)):
-                if end > now and (found is None or start - margin < found):
-                    found = start - margin
-        return found
+            yield entry.start, entry.end
+            yield event.start, event.end or event.start
 
 
 def _entry(judged: Judged, policy: Policy) -> _Entry:

@@ -46,7 +46,7 @@ _JITTER = 0.1
 _NEAR_MARGIN = timedelta(minutes=15)
 """How long before a meeting its calendars are read at the near pace."""
 
-_COUNTED_FOR = timedelta(seconds=5)
+_COUNTED_FOR = timedelta(seconds=15)
 """How long a count of the calendars near a meeting is good enough."""
 
 _SPREAD = timedelta(seconds=0.05)

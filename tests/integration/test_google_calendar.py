@@ -500,6 +500,79 @@ async def test_a_cancelled_reading_leaves_no_thread_behind(rig: GoogleRig) -> No
     await source.aclose()
 
 
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Count the connections that are opened."""
+    opened: list[object] = []
+
+    class Counted(google_client._PlainConnection):
+        def connect(self) -> None:
+            opened.append(self)
+            super().connect()
+
+    monkeypatch.setattr(google_client, "_PlainConnection", Counted)
+    return opened
+
+
+async def test_an_account_with_many_calendars_keeps_its_connection(
+    rig: GoogleRig, connections: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For seconds, and never beyond an error: what is left on it might be anything."""
+    source = rig.source(calendars=tuple(f"c{number}" for number in range(20)))
+    await source.read(PRIMARY, WINDOW)
+    at_first = len(connections)  # The token's, and the calendar's.
+    await source.read(PRIMARY, WINDOW)
+    assert len(connections) == at_first
+    rig.stage.faults.add(Fault(path=EVENTS, drop=True, times=2))
+    with pytest.raises(TransientError):
+        await source.read(PRIMARY, WINDOW)
+    rig.stage.faults.clear()
+    before = len(connections)
+    await source.read(PRIMARY, WINDOW)
+    assert len(connections) == before + 1
+    monkeypatch.setattr(google_client, "_KEPT_S", 0.0)
+    await source.read(PRIMARY, WINDOW)
+    assert len(connections) == before + 2
+    await source.aclose()
+
+
+async def test_an_account_with_few_calendars_keeps_none_open(
+    rig: GoogleRig, source: GoogleCalendarSource, connections: list[object]
+) -> None:
+    """A thousand of them would hold a thousand sockets between two polls."""
+    await source.read(PRIMARY, WINDOW)
+    before = len(connections)
+    await source.read(PRIMARY, WINDOW)
+    assert len(connections) == before + 1
+
+
+async def test_a_calendar_that_hangs_does_not_hold_up_the_accounts_others(
+    rig: GoogleRig, source: GoogleCalendarSource
+) -> None:
+    """Several are read at the same time."""
+    await source.read(PRIMARY, WINDOW)
+    rig.stage.faults.add(Fault(path=EVENTS, delay_s=60))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(source.read, PRIMARY, WINDOW)
+        while rig.stage.faults.pending():  # noqa: ASYNC110 - The stage tells nobody.
+            await anyio.sleep(0.01)
+        assert (await source.read(PRIMARY, WINDOW)).events == ()
+        tasks.cancel_scope.cancel()
+
+
+async def test_every_page_counts_as_a_request(
+    rig: GoogleRig, source: GoogleCalendarSource
+) -> None:
+    """Google's quota knows requests, not calendars."""
+    for index in range(10):
+        rig.stage.insert_event(ANNA, meeting(summary=f"{index}"))
+    rig.stage.quirks.page_size = 4
+    assert (await source.read(PRIMARY, WINDOW)).requests == 3
+    assert (await source.changes(PRIMARY, "")).requests == 3
+    rig.stage.quirks.page_size = None
+    assert (await source.read(PRIMARY, WINDOW)).requests == 1
+
+
 async def test_an_endless_answer_is_refused(
     rig: GoogleRig, source: GoogleCalendarSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -167,6 +167,7 @@ def test_judging_what_changed_is_judging_everything(
     """Calendar by calendar from one state to another: the same as from nothing."""
     made = agenda(*before, under=TRUSTING)
     for calendar in {each.calendar for each in (*before, *after)}:
+        made.near_from(calendar, TEN, AHEAD)  # What it keeps for this must not stay.
         shown = [each for each in after if each.calendar == calendar]
         changed = made.take_calendar(calendar, shown)
         made.rejudge_some(changed, TRUSTING, {})
