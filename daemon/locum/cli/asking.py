@@ -181,13 +181,17 @@ def _stretched_rows(paces: list[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     return [
         (
             pace["account"],
-            f"{pace['near'] + pace['idle']} calendars",
+            _calendars(pace["near"] + pace["idle"]),
             f"every {length(timedelta(seconds=pace['near_every_s']))} where a meeting is near,",
             f"otherwise every {length(timedelta(seconds=pace['idle_every_s']))}",
         )
         for pace in paces
         if pace["stretched"]
     ]
+
+
+def _calendars(count: int) -> str:
+    return f"{count} calendar" if count == 1 else f"{count} calendars"
 
 
 def _session_row(session: Mapping[str, Any]) -> tuple[str, ...]:
