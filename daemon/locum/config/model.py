@@ -104,7 +104,7 @@ class Calendar(Table):
     accounts: tuple[Account, ...] = ()
     """The sign-ins that are watched."""
     poll_near: Annotated[Duration, Between(above="0s", most="1h")] = timedelta(seconds=45)
-    """Between reads while a meeting is near or running: 5s at least, but on a stage."""
+    """Between reads of a calendar with a meeting near or running: 5s at least, but on a stage."""
     poll_idle: Annotated[Duration, Between(above="0s", most="1h")] = timedelta(minutes=5)
     """Between reads otherwise; 5s at least, but on a stage."""
     requests_per_minute: int = Field(default=540, ge=10, le=100_000)
