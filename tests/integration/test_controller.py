@@ -6,11 +6,13 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from locum.clock import StageClock
 from locum.core.model import Answer, CalendarRef, EndReason, EventStatus, Phase
+from locum.errors import TransientError
 from locum.rehearsal.pikastate import PikaSettings
 from locum.wakeups import Wakeups
 from tests.integration.daemon_rig import (
@@ -83,6 +85,23 @@ async def test_news_that_could_not_be_written_is_acted_on(tmp_path: Path) -> Non
             await until(lambda: not rig.live())
         await until(lambda: rig.phases() == (Phase.FILED,))
         assert rig.record.end_reason is EndReason.CANCELLED
+
+
+async def test_news_that_could_not_be_read_is_read_by_the_next_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever told us of a change on one calendar doesn't tell us twice."""
+    async with daemon_rig(tmp_path, pika=FAST) as rig:
+        rig.boot()
+
+        def fail() -> NoReturn:
+            monkeypatch.undo()
+            raise TransientError("The ledger can't be used.")
+
+        monkeypatch.setattr(rig.ledger.calendars, "marks", fail)
+        with pytest.raises(TransientError):
+            rig.show()
+        await _live(rig)
 
 
 async def test_a_stop_by_hand_works_with_a_full_disk(tmp_path: Path) -> None:
