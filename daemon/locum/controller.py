@@ -39,7 +39,7 @@ from locum.core.model import (
     Stay,
     WriteUp,
 )
-from locum.core.planning import arrange
+from locum.core.planning import arrange, meeting_of
 from locum.core.policy import Policy
 from locum.core.reconcile import next_wakeup, reconcile
 from locum.debrief import Debrief
@@ -153,14 +153,14 @@ class Controller:
         judged = self._agenda.rejudge_some(changed, self._setting.policy, book.marks())
         self._events_are_news = False
         self.ask()
-        self._record_decisions(judged)
+        self._record_decisions(self._as_first_seen(judged))
         return self._agenda.disagreeing(calendar, changed)
 
     def rejudge(self) -> None:
         """Decide everything anew: the policy, or what a person said, has changed."""
         self._agenda.rejudge(self._setting.policy, self._ledger.calendars.marks())
         self.ask()
-        self._record_decisions(self._agenda.judged)
+        self._record_decisions(self._as_first_seen(self._agenda.judged))
 
     def begin(self) -> None:
         """Take up where the ledger says that the last process stopped."""
@@ -433,6 +433,19 @@ class Controller:
 
     # ── what a pass leaves behind ────────────────────────────────────────────────────────
 
+    def _as_first_seen(self, judged: Sequence[Judged]) -> list[Judged]:
+        """Say of what was over before we knew of it that it is over: nobody missed it."""
+        now = self._clock.now()
+        return [
+            replace(item, decision=_OVER)
+            if item.decision.join
+            and item.event.occurrence not in self._decided
+            and (meeting := meeting_of(item, self._setting.policy)) is not None
+            and meeting.end <= now
+            else item
+            for item in judged
+        ]
+
     def _record_decisions(self, judged: Sequence[Judged]) -> None:
         """Write down what is news, for `why`."""
         news = [
@@ -499,6 +512,8 @@ class Controller:
         """How long ago a pass went through to its end, in the host's time."""
         return timedelta(seconds=time.monotonic() - self._last_pass)
 
+
+_OVER = Decision(join=False, code=Code.OVER, reason="it is over")
 
 _JOINING_CODES = frozenset(
     {
