@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -23,6 +23,7 @@ from locum.core.model import (
     Adopt,
     Amend,
     CalendarEvent,
+    CalendarRef,
     Code,
     Decision,
     EndReason,
@@ -42,7 +43,7 @@ from locum.core.model import (
     Stay,
     WriteUp,
 )
-from locum.core.planning import arrange
+from locum.core.planning import arrange, meeting_of
 from locum.core.policy import Policy
 from locum.core.reconcile import next_wakeup, reconcile
 from locum.debrief import Debrief
@@ -159,20 +160,41 @@ class Controller:
         self._looks_back = True
         self.ask()
 
+    def calendar_changed(self, calendar: CalendarRef) -> frozenset[CalendarRef]:
+        """Look at one calendar's events again, and ask for a pass.
+
+        Answers the other calendars that show what changed as it was before.
+        """
+        if self._events_are_news:
+            self.events_changed()
+            return frozenset()
+        self._events_are_news = True
+        book = self._ledger.calendars
+        changed = self._agenda.take_calendar(calendar, book.events_of(calendar))
+        judged = self._agenda.rejudge_some(changed, self._setting.policy, book.marks())
+        self._note_moved(judged)
+        self._events_are_news = False
+        self.ask()
+        self._record_decisions(self._as_first_seen(judged))
+        return self._agenda.disagreeing(calendar, changed)
+
     def rejudge(self) -> None:
         """Decide everything anew: the policy, or what a person said, has changed."""
         self._judge()
         self.ask()
-        self._record_decisions(self._agenda.judged)
+        self._record_decisions(self._as_first_seen(self._agenda.judged))
 
     def _judge(self) -> None:
         opt_outs = self._ledger.calendars.opt_outs()
         self._agenda.rejudge(self._setting.policy, self._ledger.calendars.marks())
         self._opt_outs = opt_outs
-        # Moved far into the past, it isn't near any more: it was missed all the same.
+        self._note_moved(self._agenda.judged)
+
+    def _note_moved(self, judged: Iterable[Judged]) -> None:
+        """Keep what was moved far into the past: not near any more, it was missed all the same."""
         self._moved |= {
             item.event.occurrence
-            for item in self._agenda.judged
+            for item in judged
             if (last := self._decided.get(item.event.occurrence)) is not None
             and last[0] != item.event.meeting
             and last[1] in _JOINING_CODES
@@ -488,6 +510,19 @@ class Controller:
 
     # ── what a pass leaves behind ────────────────────────────────────────────────────────
 
+    def _as_first_seen(self, judged: Sequence[Judged]) -> list[Judged]:
+        """Say of what was over before we knew of it that it is over: nobody missed it."""
+        now = self._clock.now()
+        return [
+            replace(item, decision=_OVER)
+            if item.decision.join
+            and item.event.occurrence not in self._decided
+            and (meeting := meeting_of(item, self._setting.policy)) is not None
+            and meeting.end <= now
+            else item
+            for item in judged
+        ]
+
     def _record_decisions(self, judged: Sequence[Judged]) -> None:
         """Write down what is news, for `why`."""
         news = [
@@ -568,6 +603,8 @@ class Controller:
         """How long ago a pass went through to its end, in the host's time."""
         return timedelta(seconds=time.monotonic() - self._last_pass)
 
+
+_OVER = Decision(join=False, code=Code.OVER, reason="it is over")
 
 _JOINING_CODES = frozenset(
     {

@@ -69,6 +69,12 @@ class Metrics:
             ("account", "outcome"),
             registry=registry,
         )
+        self._periods = Gauge(
+            "locum_calendar_poll_period_seconds",
+            "How often an account's calendars are read, with a meeting near and without.",
+            ("account", "pace"),
+            registry=registry,
+        )
         self._live = Gauge("locum_live_sessions", "Rooms that we are in.", registry=registry)
         self._armed = Gauge(
             "locum_armed_meetings", "Meetings ahead that we mean to attend.", registry=registry
@@ -107,6 +113,11 @@ class Metrics:
 
     def calendar_polled(self, *, account: str, outcome: str) -> None:
         self._polls.labels(account=account, outcome=outcome).inc()
+
+    def calendars_paced(self, *, account: str, near: timedelta, idle: timedelta) -> None:
+        for pace, period in (("near", near), ("idle", idle)):
+            gauge = self._periods.labels(account=account, pace=pace)
+            gauge.set(period.total_seconds())
 
     def sessions_counted(self, live: int) -> None:
         self._live.set(live)

@@ -2,13 +2,17 @@
 
 A failed read changes nothing that is armed. It is told once when it begins and once when it
 ends, not at every try.
+
+A calendar is read at the pace of its own meetings, as far as the quota goes; and where it
+turns out to have changed, so are the others that show the same meetings.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -20,16 +24,19 @@ from locum.core.model import (
     EventStatus,
     TimeWindow,
 )
+from locum.core.pacing import AccountPace, Limits, Periods, paces
 from locum.errors import (
     GoneError,
     HumanNeededError,
     LocumError,
+    OutOfQuotaError,
     PermanentError,
     TransientError,
 )
 from locum.ledger import Applied, Ledger
 from locum.metrics import Metrics
 from locum.ports import CalendarSource, Clock, Delta
+from locum.turns import Turn, Turns
 
 _log = structlog.get_logger(__name__)
 
@@ -48,6 +55,16 @@ _EARLY = timedelta(hours=1)
 
 _MOST_SOUGHT = 20
 """How many events are asked for by themselves: a reading that lost a thousand is at fault."""
+_NEAR_MARGIN = timedelta(minutes=15)
+"""How long before a meeting its calendars are read at the near pace."""
+
+_COUNTED_FOR = timedelta(seconds=15)
+"""How long a count of the calendars near a meeting is good enough."""
+
+_SPREAD = timedelta(seconds=0.05)
+_MOST_SPREAD = timedelta(seconds=5)
+_NOW = timedelta(0)
+_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -62,10 +79,31 @@ class Pace:
     horizon: timedelta
     delta_from: int
     keep_refused: timedelta = timedelta(hours=24)
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def wanted(self) -> Periods:
+        return Periods(self.near, self.idle)
+
+
+@dataclass(frozen=True)
+class _Rest:
+    """An account is out of quota, for the how manieth time in a row."""
+
+    times: int
+    began: datetime
+    duration: timedelta
 
 
 class Polling:
-    """`poll` one calendar; the answer is when to poll it again."""
+    """`poll` one calendar; the answer is when to poll it again.
+
+    Args:
+        near_from: Answers, for a calendar, the present and a margin, from when on it must be
+            watched closely; None where nothing lies ahead.
+        on_change: Called when a calendar has changed; answers which other ones show the
+            same meetings as they were before.
+    """
 
     def __init__(
         self,
@@ -75,17 +113,23 @@ class Polling:
         metrics: Metrics,
         sources: Sequence[CalendarSource],
         pace: Pace,
-        busy: Callable[[datetime], bool],
-        on_change: Callable[[], None],
+        near_from: Callable[[CalendarRef, datetime, timedelta], datetime | None],
+        on_change: Callable[[CalendarRef], Iterable[CalendarRef]],
     ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._metrics = metrics
-        self._busy = busy
+        self._near_from = near_from
         self._on_change = on_change
         self._jitter = random.Random()  # noqa: S311 - Spreads polls; no secret.
         self._failures: dict[CalendarRef, int] = {}
+        self._rests: dict[str, _Rest] = {}
         self._read_in_full: dict[CalendarRef, datetime] = {}
+        self._due: dict[CalendarRef, datetime] = {}
+        self._outdated: set[CalendarRef] = set()
+        self._paces: Mapping[str, AccountPace] = {}
+        self._counted_at: datetime | None = None
+        self._turns = Turns(clock, pace.limits)
         self.change(sources, pace)
 
     def change(self, sources: Sequence[CalendarSource], pace: Pace) -> None:
@@ -93,6 +137,8 @@ class Polling:
             calendar: source for source in sources for calendar in source.calendars
         }
         self._pace = pace
+        self._turns.change(pace.limits)
+        self._counted_at = None
 
     @property
     def calendars(self) -> tuple[CalendarRef, ...]:
@@ -102,43 +148,153 @@ class Polling:
         """Let the next poll of each calendar be a full read: time itself has jumped."""
         self._read_in_full.clear()
 
+    # ── when ─────────────────────────────────────────────────────────────────────────────
+
+    def first_waits(self) -> Mapping[CalendarRef, timedelta]:
+        """Answer when to poll each calendar, where all of them are due: the near ones first.
+
+        The rest a little apart, for Google has other clients that were woken just now. How
+        many are let through is the quota's affair.
+        """
+        now = self._clock.now()
+        spread = min(_SPREAD * len(self._sources), _MOST_SPREAD)
+        return {
+            calendar: _NOW
+            if self._is_near(calendar, now)
+            else spread * self._jitter.uniform(0.1, 1)
+            for calendar in self._sources
+        }
+
+    def take_outdated(self) -> frozenset[CalendarRef]:
+        """Answer which calendars another one's change has outdated: they are to be polled now.
+
+        Each is answered once.
+        """
+        outdated = frozenset(self._outdated & self._sources.keys())
+        self._outdated.clear()
+        for calendar in outdated:
+            self.hurry(calendar)
+        return outdated
+
+    def hurry(self, calendar: CalendarRef) -> None:
+        """Let a calendar's next poll go before all that are merely due."""
+        now = self._clock.now()
+        self._due[calendar] = now - self._period(calendar, now)
+        self._turns.hurry(calendar, now)
+
+    def paces(self) -> Mapping[str, AccountPace]:
+        """Answer at what pace each account's calendars are read now."""
+        now = self._clock.now()
+        at = self._counted_at
+        if at is None or not at <= now < at + _COUNTED_FOR:
+            self._count(now)
+        return self._paces
+
+    def _count(self, now: datetime) -> None:
+        near: Counter[str] = Counter()
+        every: Counter[str] = Counter()
+        for calendar in self._sources:
+            every[calendar.account] += 1
+            near[calendar.account] += self._is_near(calendar, now)
+        counts = {name: (near[name], every[name] - near[name]) for name in every}
+        before, self._paces = self._paces, paces(counts, self._pace.wanted, self._pace.limits)
+        self._counted_at = now
+        for account, pace in self._paces.items():
+            self._metrics.calendars_paced(
+                account=account, near=pace.periods.near, idle=pace.periods.idle
+            )
+            was_stretched = account in before and before[account].is_stretched
+            if pace.is_stretched != was_stretched:
+                _tell_pace(account, pace)
+
+    def _is_near(self, calendar: CalendarRef, now: datetime) -> bool:
+        since = self._near_from(calendar, now, _NEAR_MARGIN)
+        return since is not None and since <= now
+
+    def _period(self, calendar: CalendarRef, now: datetime) -> timedelta:
+        """Answer how long after one look the next one is due."""
+        pace = self.paces().get(calendar.account)
+        periods = pace.periods if pace is not None else self._pace.wanted
+        near_from = self._near_from(calendar, now, _NEAR_MARGIN)
+        if near_from is None:
+            return periods.idle
+        # An idle calendar's next look comes when it begins to be near, at the latest.
+        return periods.near if near_from <= now else min(periods.idle, near_from - now)
+
     async def poll(self, calendar: CalendarRef) -> timedelta | None:
         """Look at one calendar; answers the wait before the next look, None if it is unwatched.
 
+        None too where it waits for its turn already: whoever waits there has the answer.
         Raises nothing on purpose: what failed stands in the ledger and is tried again.
         """
-        source = self._sources.get(calendar)
-        if source is None:
+        if calendar not in self._sources or self._turns.is_waiting(calendar):
             return None
+        now = self._clock.now()
+        due = self._due.setdefault(calendar, now)
+        async with self._turns.turn(calendar, due + self._period(calendar, now)) as turn:
+            source = self._sources.get(calendar)
+            if turn is None and source is not None:
+                return _NOW  # With the same urgency as before.
+            del self._due[calendar]
+            if turn is None or source is None:
+                return None
+            wait = await self._look_or_note(source, calendar, turn)
+        return wait * (1 + self._jitter.uniform(-_JITTER, _JITTER))
+
+    # ── one look ─────────────────────────────────────────────────────────────────────────
+
+    async def _look_or_note(
+        self, source: CalendarSource, calendar: CalendarRef, turn: Turn
+    ) -> timedelta:
         try:
-            wait = await self._look(source, calendar)
+            wait = await self._look(source, calendar, turn)
+        except OutOfQuotaError as error:
+            # Told of the account, not of each of its thousand calendars.
+            self._failed(calendar, "out_of_quota", error, is_told=True)
+            return self._rest(calendar, error)
         except TransientError as error:
             failures = self._failed(calendar, "transient", error)
-            backoff = min(_FIRST_BACKOFF * 2 ** min(failures - 1, 10), _SLOWEST_BACKOFF)
-            wait = max(error.retry_after, backoff)
+            return max(error.retry_after, _backoff(failures))
         except HumanNeededError as error:
-            wait = _BLOCKED
             self._failed(calendar, "sign_in", error)
+            return _BLOCKED
         except PermanentError as error:
-            wait = _BLOCKED
             self._failed(calendar, "refused", error)
             if isinstance(error, GoneError):
                 self._let_go(calendar)
-        else:
-            if self._failures.pop(calendar, 0):
-                _log.info("calendar_read_again", calendar=str(calendar))
-            self._metrics.calendar_polled(account=calendar.account, outcome="ok")
-        return wait * (1 + self._jitter.uniform(-_JITTER, _JITTER))
+            return _BLOCKED
+        if self._failures.pop(calendar, 0):
+            _log.info("calendar_read_again", calendar=str(calendar))
+        if self._rests.pop(calendar.account, None) is not None:
+            _log.info("account_in_quota_again", account=calendar.account)
+        self._metrics.calendar_polled(account=calendar.account, outcome="ok")
+        return wait
 
-    async def _look(self, source: CalendarSource, calendar: CalendarRef) -> timedelta:
+    def _rest(self, calendar: CalendarRef, error: OutOfQuotaError) -> timedelta:
+        """Let the whole account rest: asking for its other calendars would only prolong it."""
+        now, account = self._clock.now(), calendar.account
+        last = self._rests.get(account)
+        if last is not None and _NOW <= now - last.began < last.duration:
+            return last.began + last.duration - now  # What was under way is refused as well.
+        times = 1 if last is None else last.times + 1
+        duration = max(error.retry_after, _backoff(times))
+        self._rests[account] = _Rest(times, now, duration)
+        self._turns.rest(account, duration)
+        log = _log.error if times == 1 else _log.debug
+        log("account_out_of_quota", account=account, rests_s=round(duration / _SECOND))
+        return duration
+
+    async def _look(
+        self, source: CalendarSource, calendar: CalendarRef, turn: Turn
+    ) -> timedelta:
         now = self._clock.now()
         last_full = self._read_in_full.get(calendar)
         due_in_full = last_full is None or now - last_full >= _FULL_READ
         # The end of a failure is written by a reading: an idle delta lane would hide it.
         due_in_full = due_in_full or calendar in self._failures
-        delta = None if due_in_full else await self._delta(source, calendar)
+        delta = None if due_in_full else await self._delta(source, calendar, turn)
         if delta is None or delta.changed:
-            applied = await self._read(source, calendar)
+            applied = await self._read(source, calendar, turn)
             if applied.unconfirmed:
                 return _CONFIRM
             if applied.vanished:
@@ -149,22 +305,26 @@ class Polling:
         if delta is not None:
             # Not before what it told of was read: a change whose reading failed is told again.
             self._ledger.calendars.note_sync_token(calendar, delta.sync_token)
-        return self._pace.near if self._busy(self._clock.now()) else self._pace.idle
+        return self._period(calendar, self._clock.now())
 
-    async def _delta(self, source: CalendarSource, calendar: CalendarRef) -> Delta | None:
+    async def _delta(
+        self, source: CalendarSource, calendar: CalendarRef, turn: Turn
+    ) -> Delta | None:
         """Ask what changed; None where a full reading is due in any case."""
         if len(self._sources) < self._pace.delta_from:
             return None
-        state = self._ledger.calendars.states().get(calendar)
+        state = self._ledger.calendars.state(calendar)
         token = state.sync_token if state is not None else None
         delta = await source.changes(calendar, token or "")
+        turn.spent(delta.requests)
         # Without a token nothing is known of what changed until now.
         return delta if token else replace(delta, changed=True)
 
-    async def _read(self, source: CalendarSource, calendar: CalendarRef) -> Applied:
+    async def _read(self, source: CalendarSource, calendar: CalendarRef, turn: Turn) -> Applied:
         now = self._clock.now()
         window = TimeWindow(now - _LOOK_BACK, now + self._pace.horizon)
         reading = await source.read(calendar, window)
+        turn.spent(reading.requests)
         if calendar not in self._sources:
             return Applied()  # A reload has dropped it meanwhile, and with it what it shows.
         for malformed in reading.malformed:
@@ -174,21 +334,25 @@ class Polling:
                 event_id=malformed.item_id,
                 problem=malformed.problem,
             )
-        before = self._ledger.calendars.states().get(calendar)
+        before = self._ledger.calendars.state(calendar)
         if reading.access is CalendarAccess.FREE_BUSY and (
             before is None or before.access is not CalendarAccess.FREE_BUSY
         ):
             _log.warning("calendar_without_details", calendar=str(calendar))
         applied = self._ledger.calendars.apply(reading)
-        found = await self._seek(source, applied.absent, window)
+        found = await self._seek(source, applied.absent, window, turn)
         if applied.changed or found:
             changed = applied.changed + found
             _log.info("calendar_changed", calendar=str(calendar), events=changed)
-            self._on_change()
+            self._outdated.update(self._on_change(calendar))
         return replace(applied, unconfirmed=applied.unconfirmed - found)
 
     async def _seek(
-        self, source: CalendarSource, absent: Sequence[CalendarEvent], window: TimeWindow
+        self,
+        source: CalendarSource,
+        absent: Sequence[CalendarEvent],
+        window: TimeWindow,
+        turn: Turn,
     ) -> int:
         """Ask for what is missing while it should be running; answers how many turned up.
 
@@ -199,6 +363,7 @@ class Polling:
         found = 0
         running = [each for each in absent if _may_be_on(each, now)]
         for event in running[:_MOST_SOUGHT]:
+            turn.spent(1)
             try:
                 seen = await source.find(event.calendar, event.event_id)
             except LocumError as error:
@@ -213,7 +378,9 @@ class Polling:
                 found += 1
         return found
 
-    def _failed(self, calendar: CalendarRef, outcome: str, error: LocumError) -> int:
+    def _failed(
+        self, calendar: CalendarRef, outcome: str, error: LocumError, *, is_told: bool = False
+    ) -> int:
         """Tell of a failed look; answers how many there were in a row."""
         self._failures[calendar] = self._failures.get(calendar, 0) + 1
         self._metrics.calendar_polled(account=calendar.account, outcome=outcome)
@@ -223,7 +390,7 @@ class Polling:
             problem=str(error),
             refused=isinstance(error, GoneError),
         )
-        log = _log.error if is_news else _log.debug
+        log = _log.error if is_news and not is_told else _log.debug
         log("calendar_unreadable", calendar=str(calendar), kind=outcome, problem=str(error))
         return self._failures[calendar]
 
@@ -235,9 +402,28 @@ class Polling:
         )
         if dropped:
             _log.warning("calendar_let_go", calendar=str(calendar), events=dropped)
-            self._on_change()
+            self._outdated.update(self._on_change(calendar))
 
 
 def _may_be_on(event: CalendarEvent, now: datetime) -> bool:
     is_over = event.end is not None and event.start < event.end <= now
     return event.start - _EARLY <= now and not is_over
+
+
+def _backoff(failures: int) -> timedelta:
+    """Answer the wait after so many failures in a row."""
+    return min(_FIRST_BACKOFF * (1 << min(failures - 1, 10)), _SLOWEST_BACKOFF)
+
+
+def _tell_pace(account: str, pace: AccountPace) -> None:
+    if not pace.is_stretched:
+        _log.info("calendar_pace_restored", account=account)
+        return
+    _log.warning(
+        "calendar_pace_stretched",
+        account=account,
+        calendars=pace.near + pace.idle,
+        near=pace.near,
+        near_every_s=round(pace.periods.near / _SECOND),
+        idle_every_s=round(pace.periods.idle / _SECOND),
+    )

@@ -73,17 +73,20 @@ class Delta:
     """What the delta lane said: whether anything moved, and where to go on.
 
     `sync_token` None means that the token has expired: read the window and begin anew.
+    `requests` is how many it took, for the quota.
     """
 
     changed: bool
     sync_token: str | None
+    requests: int = 1
 
 
 class CalendarSource(Protocol):
     """One signed-in account and the calendars watched through it.
 
     Every method may raise:
-        TransientError: Busy or out of quota; `retry_after` says when to ask again.
+        TransientError: Busy; `retry_after` says when to ask again. OutOfQuotaError: so is
+            every calendar of the account.
         HumanNeededError: The sign-in has ended; `hint` says how to renew it.
         GoneError: The calendar is gone, or not shared any more; so says its owner's side.
         PermanentError: This calendar can't be read, for another reason that won't pass.

@@ -14,7 +14,6 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -23,7 +22,6 @@ import httpx
 from starlette.types import ASGIApp
 
 from locum.calendars import google_client
-from locum.calendars.google_token import GoogleAccount
 from locum.rehearsal.google import error_body
 from tests.campaign.story import Story
 
@@ -193,25 +191,12 @@ def google_by(gate: GoogleGate) -> Iterator[None]:
         def connect(self) -> None:
             self.sock = _Socket(gate)
 
-    real = google_client._PlainConnection, google_client._service
+    real = google_client._PlainConnection
     google_client._PlainConnection = Wire  # type: ignore[misc,assignment]
-    google_client._service = _service
     try:
         yield
     finally:
-        google_client._PlainConnection, google_client._service = real  # type: ignore[misc]
-
-
-@cache
-def _service(account: GoogleAccount) -> Any:
-    """Build Google's client once for all lives: it keeps nothing, and takes half a second."""
-    built = _build_service(account)
-    events = built.events()
-    built.events = lambda: events
-    return built
-
-
-_build_service = google_client._service
+        google_client._PlainConnection = real  # type: ignore[misc]
 
 
 # ── PikaStream ───────────────────────────────────────────────────────────────────────────

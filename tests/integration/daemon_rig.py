@@ -230,7 +230,7 @@ class DaemonRig:
             CalendarReading(_WORK, now, window, tuple(self._events.values()))
         )
         if tell:
-            self.controller.events_changed()
+            self.controller.calendar_changed(_WORK)
 
     @contextlib.contextmanager
     def unwritable(self) -> Iterator[None]:

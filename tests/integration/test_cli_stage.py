@@ -504,6 +504,25 @@ def test_a_new_sign_in_counts_at_once(rig: Rig, daemon: subprocess.Popen[bytes])
     assert daemon.poll() is None
 
 
+def test_a_pace_that_the_quota_stretches_is_shown(
+    rig: Rig, daemon: subprocess.Popen[bytes]
+) -> None:
+    """By the check before, and by the status once the daemon keeps to it."""
+    tight = "[calendar]\npoll_near = '1s'\npoll_idle = '1s'\nrequests_per_minute = 10\n"
+    text = re.sub(r"(?m)^poll_(near|idle) = .*\n", "", rig.config.read_text())
+    rig.config.write_text(text.replace("[calendar]\n", tight))
+
+    checked = locum_does(rig, "config", "check", "-c", rig.config)
+    assert checked.returncode == 0
+    assert "for Google's quota, calendars are read every" in checked.stdout + checked.stderr
+    assert locum_does(rig, "reload", "-c", rig.config).returncode == 0
+    said = locum_does(rig, "status", "-c", rig.config).stdout
+    assert re.search(
+        r"Read less often, for Google's quota\n  \w+ +\d+ calendars? +every ", said
+    )
+    assert daemon.poll() is None
+
+
 def test_a_day_with_the_daemon(rig: Rig, daemon: subprocess.Popen[bytes]) -> None:
     """Every command that talks to it, one after the other, as a person might."""
     config = ("-c", rig.config)

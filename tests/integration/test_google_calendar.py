@@ -17,7 +17,7 @@ import anyio.to_thread
 import pytest
 
 from locum.calendars import google_client
-from locum.calendars.google import GoogleCalendarSource
+from locum.calendars.google import _THREADS, GoogleCalendarSource
 from locum.calendars.google_token import CALENDAR_SCOPE, GOOGLE_TOKEN_URI, GoogleAccount
 from locum.core.model import (
     Answer,
@@ -77,12 +77,12 @@ async def source(rig: GoogleRig) -> AsyncIterator[GoogleCalendarSource]:
     await source.aclose()
 
 
-def join_workers() -> None:
-    """Wait for every worker thread to end; a test's own limit bounds it."""
-    for thread in threading.enumerate():
-        if thread.name.startswith("google:"):
-            thread.join(3)
-            assert not thread.is_alive()
+def await_idle_threads() -> None:
+    """Wait until no thread reads a calendar any more."""
+    ends = time.monotonic() + 3
+    while _THREADS._idle_semaphore._value < len(_THREADS._threads):
+        assert time.monotonic() < ends
+        time.sleep(0.01)
 
 
 # ── reading ──────────────────────────────────────────────────────────────────────────────
@@ -489,7 +489,7 @@ async def test_a_dripping_server_is_given_up_after_the_deadline(rig: GoogleRig) 
         await source.read(PRIMARY, WINDOW)
     assert time.monotonic() - began < 6
     # Cut off, not left behind to listen for minutes.
-    await anyio.to_thread.run_sync(join_workers)
+    await anyio.to_thread.run_sync(await_idle_threads)
     assert (await source.read(PRIMARY, WINDOW)).events == ()
     await source.aclose()
 
@@ -502,8 +502,81 @@ async def test_a_cancelled_reading_leaves_no_thread_behind(rig: GoogleRig) -> No
     with anyio.move_on_after(0.3) as scope:
         await source.read(PRIMARY, WINDOW)
     assert scope.cancelled_caught
-    await anyio.to_thread.run_sync(join_workers)
+    await anyio.to_thread.run_sync(await_idle_threads)
     await source.aclose()
+
+
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Count the connections that are opened."""
+    opened: list[object] = []
+
+    class Counted(google_client._PlainConnection):
+        def connect(self) -> None:
+            opened.append(self)
+            super().connect()
+
+    monkeypatch.setattr(google_client, "_PlainConnection", Counted)
+    return opened
+
+
+async def test_an_account_with_many_calendars_keeps_its_connection(
+    rig: GoogleRig, connections: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For seconds, and never beyond an error: what is left on it might be anything."""
+    source = rig.source(calendars=tuple(f"c{number}" for number in range(20)))
+    await source.read(PRIMARY, WINDOW)
+    at_first = len(connections)  # The token's, and the calendar's.
+    await source.read(PRIMARY, WINDOW)
+    assert len(connections) == at_first
+    rig.stage.faults.add(Fault(path=EVENTS, drop=True, times=2))
+    with pytest.raises(TransientError):
+        await source.read(PRIMARY, WINDOW)
+    rig.stage.faults.clear()
+    before = len(connections)
+    await source.read(PRIMARY, WINDOW)
+    assert len(connections) == before + 1
+    monkeypatch.setattr(google_client, "_KEPT_S", 0.0)
+    await source.read(PRIMARY, WINDOW)
+    assert len(connections) == before + 2
+    await source.aclose()
+
+
+async def test_an_account_with_few_calendars_keeps_none_open(
+    rig: GoogleRig, source: GoogleCalendarSource, connections: list[object]
+) -> None:
+    """A thousand of them would hold a thousand sockets between two polls."""
+    await source.read(PRIMARY, WINDOW)
+    before = len(connections)
+    await source.read(PRIMARY, WINDOW)
+    assert len(connections) == before + 1
+
+
+async def test_a_calendar_that_hangs_does_not_hold_up_the_accounts_others(
+    rig: GoogleRig, source: GoogleCalendarSource
+) -> None:
+    """Several are read at the same time."""
+    await source.read(PRIMARY, WINDOW)
+    rig.stage.faults.add(Fault(path=EVENTS, delay_s=60))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(source.read, PRIMARY, WINDOW)
+        while rig.stage.faults.pending():  # noqa: ASYNC110 - The stage tells nobody.
+            await anyio.sleep(0.01)
+        assert (await source.read(PRIMARY, WINDOW)).events == ()
+        tasks.cancel_scope.cancel()
+
+
+async def test_every_page_counts_as_a_request(
+    rig: GoogleRig, source: GoogleCalendarSource
+) -> None:
+    """Google's quota knows requests, not calendars."""
+    for index in range(10):
+        rig.stage.insert_event(ANNA, meeting(summary=f"{index}"))
+    rig.stage.quirks.page_size = 4
+    assert (await source.read(PRIMARY, WINDOW)).requests == 3
+    assert (await source.changes(PRIMARY, "")).requests == 3
+    rig.stage.quirks.page_size = None
+    assert (await source.read(PRIMARY, WINDOW)).requests == 1
 
 
 async def test_an_endless_answer_is_refused(

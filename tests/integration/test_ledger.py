@@ -36,7 +36,7 @@ from tests.integration.ledger_rig import (
     reading,
     stay,
 )
-from tests.unit.builders import OTHER_ROOM, TEN, at, event, only, room
+from tests.unit.builders import HOME, OTHER_ROOM, TEN, at, event, only, room
 
 
 @pytest.fixture
@@ -292,3 +292,13 @@ def test_a_missed_meeting_is_written_once(ledger: Ledger) -> None:
     assert (record.phase, record.ended_at) == (Phase.MISSED, at(31))
     assert (record.attempts, record.end_reason) == (0, EndReason.TOO_LATE)
     assert len(ledger.sessions.transitions(stay().key)) == 1
+
+
+def test_one_calendar_is_asked_for_by_itself(ledger: Ledger) -> None:
+    """Its events and its state, without those of a thousand others."""
+    other = event("other", calendar=HOME)
+    ledger.calendars.apply(reading(event()))
+    ledger.calendars.apply(reading(other, calendar=HOME))
+    assert ledger.calendars.events_of(HOME) == (other,)
+    assert ledger.calendars.state(HOME) == ledger.calendars.states()[HOME]
+    assert ledger.calendars.state(BY_HAND) is None

@@ -178,6 +178,20 @@ def test_file_open_to_others_is_warned_about(load_text: Loader, folder: Path) ->
     assert warning == f"locum.toml: others may write to it; `chmod go-w {path}`"
 
 
+def test_more_calendars_than_the_quota_reads_as_often_are_warned_about(
+    load_text: Loader,
+) -> None:
+    """With what is read instead, and what to change; what fits says nothing."""
+    text = f"[calendar]\npoll_idle = '5s'\nrequests_per_minute = 10\n{GOOD}"
+    [warning] = load_text(text).warnings
+
+    assert warning.startswith(
+        "locum.toml: calendar.poll_idle: account work: for Google's quota"
+    )
+    assert "calendars are read every 7 s instead of every 5 s" in warning
+    assert load_text(text.replace("= 10", "= 540")).warnings == ()
+
+
 def test_environment_moves_the_engines(load_text: Loader) -> None:
     """PIKA_API_BASE_URL wins over the file, and a note says so."""
     loaded = load_text(GOOD, PIKA_API_BASE_URL="http://127.0.0.1:8001")

@@ -22,6 +22,7 @@ from locum.core.model import (
     SessionRecord,
     instant_label,
 )
+from locum.core.pacing import AccountPace
 from locum.errors import PermanentError, TransientError
 from locum.ledger import Ledger
 from locum.ports import Clock
@@ -39,6 +40,7 @@ class Commands:
         config: Callable[[], ConfigStore],
         reload: Callable[[], Awaitable[ReloadOutcome]],
         poll_soon: Callable[[], None],
+        paces: Callable[[], Mapping[str, AccountPace]],
     ) -> None:
         self._ledger = ledger
         self._clock = clock
@@ -46,6 +48,7 @@ class Commands:
         self._config = config
         self._reload = reload
         self._poll_soon = poll_soon
+        self._paces = paces
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -89,6 +92,7 @@ class Commands:
                 for title, reason in self._controller.held_back
             ],
             "calendars": reports.calendars(self._ledger),
+            "paces": reports.paces(self._paces()),
             "armed": self._controller.agenda.armed,
             "next": [reports.planned(item, policy, prices) for item in ahead[:5]],
             "left_alone": [reports.planned(item, policy, prices) for item in left_alone[:5]],

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import random
 import signal
 import time
 from collections.abc import Mapping
@@ -62,7 +61,6 @@ _TIME_TO_FILE = timedelta(seconds=30)
 _WATCH_AGAIN_S = 5.0
 
 _BACKUP_LOOK_S = 3600.0
-_BUSY_MARGIN = timedelta(minutes=15)
 _NEEDS_RESTART = ("state_dir", "runtime_dir", "metrics", "stage")
 
 
@@ -134,8 +132,8 @@ class Daemon:
             metrics=self._metrics,
             sources=self._workshop.sources(config),
             pace=pace_of(config),
-            busy=lambda now: self._controller.agenda.busy(now, _BUSY_MARGIN),
-            on_change=self._controller.events_changed,
+            near_from=self._controller.agenda.near_from,
+            on_change=self._controller.calendar_changed,
         )
         self._commands = Commands(
             ledger=self._ledger,
@@ -144,6 +142,7 @@ class Daemon:
             config=lambda: self._store,
             reload=self.reload,
             poll_soon=self._poll_soon,
+            paces=self._polling.paces,
         )
 
     async def run(self) -> None:
@@ -277,6 +276,8 @@ class Daemon:
 
     async def _poll(self, calendar: Any) -> timedelta | None:
         wait = await self._polling.poll(calendar)
+        for outdated in self._polling.take_outdated():
+            self._wakeups.poll_after(outdated, timedelta(0))
         self._release_hold()
         return wait
 
@@ -306,11 +307,9 @@ class Daemon:
             await asyncio.sleep(_BACKUP_LOOK_S)
 
     def _poll_soon(self) -> None:
-        """Read every calendar now; many of them a little apart."""
+        """Read every calendar now, as fast as the quota lets us."""
         self._wakeups.forget_polls()
-        spread = min(len(self._polling.calendars) * 0.05, 20.0)
-        for calendar in self._polling.calendars:
-            wait = timedelta(seconds=random.uniform(0, spread))  # noqa: S311 - No secret.
+        for calendar, wait in self._polling.first_waits().items():
             self._wakeups.poll_after(calendar, wait)
 
     async def _feed_watchdog(self) -> None:

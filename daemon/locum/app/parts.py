@@ -23,6 +23,7 @@ from locum.config.model import Rule as RuleTable
 from locum.config.values import home_directory
 from locum.core.money import Caps
 from locum.core.notices import Kind
+from locum.core.pacing import Limits
 from locum.core.policy import Effect, Policy, Rule
 from locum.engines.pikastream import PikaStreamEngine, PikaStreamSettings
 from locum.engines.pikastream_key import find_key
@@ -242,4 +243,8 @@ def pace_of(config: Config) -> Pace:
         horizon=calendar.horizon,
         delta_from=calendar.delta_from,
         keep_refused=calendar.keep_refused,
+        limits=Limits(
+            per_minute=calendar.requests_per_minute,
+            project_per_day=calendar.requests_per_day,
+        ),
     )

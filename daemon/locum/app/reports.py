@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from locum.core.model import Judged, OccurrenceKey, SessionRecord
+from locum.core.pacing import AccountPace
 from locum.core.planning import meeting_of
 from locum.core.policy import Policy
 from locum.errors import PermanentError
@@ -124,6 +125,24 @@ def opt_outs(ledger: Ledger) -> list[dict[str, Any]]:
             "by": said.by,
         }
         for said in ledger.calendars.opt_outs()
+    ]
+
+
+def paces(found: Mapping[str, AccountPace]) -> list[dict[str, Any]]:
+    """How often each account's calendars are read.
+
+    `stretched`: less often than the config asks for, because of the quota.
+    """
+    return [
+        {
+            "account": account,
+            "near": pace.near,
+            "idle": pace.idle,
+            "near_every_s": round(pace.periods.near.total_seconds(), 1),
+            "idle_every_s": round(pace.periods.idle.total_seconds(), 1),
+            "stretched": pace.is_stretched,
+        }
+        for account, pace in found.items()
     ]
 
 

@@ -1,8 +1,8 @@
 """Reads Google calendars: the one `CalendarSource` there is so far.
 
-Google's client blocks and knows no total timeout, so each source has one worker thread, and
-an event loop that waits only so long. A worker that overstays is cut off and left behind;
-the next reading gets a new one. Decides nothing: what to attend is the core's affair.
+Google's client blocks and knows no total timeout, so it works in threads, which all accounts
+share, and the event loop waits only so long. A client that overstays is cut off and left
+behind; the next reading gets a new one. Decides nothing: what to attend is the core's affair.
 """
 
 from __future__ import annotations
@@ -35,19 +35,24 @@ _T = TypeVar("_T")
 _PROBED = timedelta(days=1)
 
 
+_CLIENTS = 4
+"""How many of an account's calendars are read at the same time: enough to use its quota up
+where each answer takes a third of a second."""
+
+_THREADS = ThreadPoolExecutor(max_workers=32, thread_name_prefix="google")
+"""As many as are needed at a time are started: a thousand accounts need no thousand threads."""
+
+
 class _Worker:
-    """A thread and the client that lives in it."""
+    """A client, and whoever works with it: one thread at a time, not always the same."""
 
     def __init__(self, account: GoogleAccount, clock: Clock) -> None:
         self._account = account
         self._clock = clock
         self._client: GoogleClient | None = None
-        self.executor = ThreadPoolExecutor(
-            max_workers=1, thread_name_prefix=f"google:{account.name}"
-        )
 
     def call(self, work: Callable[[GoogleClient], _T]) -> _T:
-        """Do `work` with the client; to be run in the thread."""
+        """Do `work` with the client; to be run in a thread."""
         if self._client is None:
             # Takes a second and 49 MB: paid by whoever reads a calendar, off the loop.
             from locum.calendars.google_client import GoogleClient
@@ -55,11 +60,15 @@ class _Worker:
             self._client = GoogleClient(self._account, now=self._clock.now)
         return work(self._client)
 
+    def close(self) -> None:
+        """Close its connection; to be called while nobody works with it."""
+        if self._client is not None:
+            self._client.close()
+
     def abandon(self) -> None:
-        """Cut the call in progress off, and let the thread end by itself."""
+        """Cut the call in progress off, and let the thread find out."""
         if self._client is not None:
             self._client.abort()
-        self.executor.shutdown(wait=False, cancel_futures=True)
 
 
 class GoogleCalendarSource:
@@ -75,8 +84,9 @@ class GoogleCalendarSource:
         self._calendars = tuple(
             CalendarRef(account.name, each) for each in dict.fromkeys(account.calendars)
         )
-        self._turn = anyio.Lock()
-        self._worker: _Worker | None = None
+        self._turn = anyio.Semaphore(_CLIENTS)
+        self._free: list[_Worker] = []
+        self._at_work: set[_Worker] = set()
 
     @property
     def calendars(self) -> tuple[CalendarRef, ...]:
@@ -102,6 +112,7 @@ class GoogleCalendarSource:
             removed_ids=tuple(listing.collected.removed),
             malformed=tuple(listing.collected.malformed.values()),
             access=listing.access,
+            requests=listing.requests,
         )
 
     async def find(self, calendar: CalendarRef, event_id: str) -> CalendarEvent | None:
@@ -127,35 +138,38 @@ class GoogleCalendarSource:
         return (*sign_in, *calendars)
 
     async def aclose(self) -> None:
-        if self._worker is not None:
-            self._abandon(self._worker)
+        for worker in self._at_work:
+            worker.abandon()
+        while self._free:
+            self._free.pop().close()
 
     async def _call(self, work: Callable[[GoogleClient], _T]) -> _T:
         deadline = self._account.read_deadline.total_seconds()
         async with self._turn:
-            if self._worker is None:
-                self._worker = _Worker(self._account, self._clock)
-            worker = self._worker
+            # The one that was used last: what it has open is the freshest.
+            worker = self._free.pop() if self._free else _Worker(self._account, self._clock)
+            self._at_work.add(worker)
             try:
                 with anyio.fail_after(deadline):
                     loop = asyncio.get_running_loop()
-                    return await loop.run_in_executor(worker.executor, worker.call, work)
+                    result = await loop.run_in_executor(_THREADS, worker.call, work)
             except LocumError:
+                self._free.append(worker)
                 raise
             except TimeoutError as error:
-                self._abandon(worker)
+                worker.abandon()
                 raise TransientError(
                     f"account {self._account.name}: Google took over {deadline:g} s to answer"
                 ) from error
             except BaseException:
                 # Cancelled: the thread may sit in its call for minutes.
-                self._abandon(worker)
+                worker.abandon()
                 raise
-
-    def _abandon(self, worker: _Worker) -> None:
-        if self._worker is worker:
-            self._worker = None
-        worker.abandon()
+            else:
+                self._free.append(worker)
+                return result
+            finally:
+                self._at_work.discard(worker)
 
     # ── self-checks ──────────────────────────────────────────────────────────────────────
 

@@ -1,8 +1,9 @@
 """Google's own client, kept on a short lead: bounded answers, bounded time, one thread.
 
 httplib2 isn't thread-safe, reads any answer to its end, and has no total timeout. So a
-client belongs to one worker thread, refuses answers over a limit, and can be aborted from
-outside, which cuts its connections.
+client works for one thread at a time, refuses answers over a limit, and can be aborted from
+outside, which cuts its connections. What describes the API is shared by all clients: it holds
+no connection, and takes a megabyte.
 
 Imports Google's libraries, which take a second and 49 MB: import this module where it is
 needed.
@@ -11,10 +12,12 @@ needed.
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -63,6 +66,11 @@ _EVENT_FIELDS = (
 )
 _WINDOW_FIELDS = f"kind,nextPageToken,accessRole,timeZone,items({_EVENT_FIELDS})"
 _DELTA_FIELDS = "kind,nextPageToken,nextSyncToken,items(id)"
+
+_MANY = 10
+"""With so many calendars an account's next poll comes soon enough to keep a connection."""
+
+_KEPT_S = 15.0
 
 # google-auth takes a token for expired a few minutes early; ours must outlast that.
 _FRESH_FOR = timedelta(minutes=4)
@@ -149,17 +157,18 @@ class WindowListing:
 
     collected: Collected
     access: CalendarAccess
+    requests: int
 
 
 class GoogleClient:
-    """Reads calendars as one account. For one thread only, except `abort`."""
+    """Reads calendars as one account. For one thread at a time, except `abort`."""
 
     def __init__(self, account: GoogleAccount, *, now: Callable[[], datetime]) -> None:
         self._account = account
         self._now = now
         self._http = _BoundedHttp(account)
+        self._last_used = time.monotonic()
         self._aborted = threading.Event()
-        self._events: Any = None
         self._service_token: tuple[str, datetime] | None = None
 
     def abort(self) -> None:
@@ -167,10 +176,15 @@ class GoogleClient:
         self._aborted.set()
         self._http.cut()
 
+    def close(self) -> None:
+        """Close what was kept open. For the thread that works with it, or when none does."""
+        self._http.close()
+
     def list_window(self, calendar: CalendarRef, window: TimeWindow) -> WindowListing:
         """Read every event in `window`, all pages or none."""
         collected = Collected()
         access = CalendarAccess.DETAILS
+        requests = 0
         for page in self._pages(
             calendar,
             singleEvents=True,
@@ -184,7 +198,8 @@ class GoogleClient:
             context = PageContext.of_page(calendar, page)
             access = context.access
             collected.add(_items(page, calendar), context)
-        return WindowListing(collected, access)
+            requests += 1
+        return WindowListing(collected, access, requests)
 
     def list_changes(self, calendar: CalendarRef, sync_token: str) -> Delta:
         """Ask what moved since `sync_token`; with an empty one, only where "now" is."""
@@ -197,18 +212,22 @@ class GoogleClient:
             "fields": _DELTA_FIELDS,
         }
         next_token: object = None
+        requests = 0
         try:
             for page in self._pages(calendar, syncToken=sync_token or None, **shape):
                 changed = changed or bool(_items(page, calendar))
                 next_token = page.get("nextSyncToken")
+                requests += 1
         except SyncTokenExpiredError:
             if not sync_token:
                 raise
-            return Delta(changed=True, sync_token=None)
+            return Delta(changed=True, sync_token=None, requests=requests + 1)
         if not isinstance(next_token, str) or not next_token:
             # The place to go on from is lost, or never given: reading all of it is always right.
-            return Delta(changed=True, sync_token=None)
-        return Delta(changed=changed and bool(sync_token), sync_token=next_token)
+            return Delta(changed=True, sync_token=None, requests=requests)
+        return Delta(
+            changed=changed and bool(sync_token), sync_token=next_token, requests=requests
+        )
 
     def probe(self, calendar: CalendarRef, window: TimeWindow) -> CalendarAccess:
         """Try whether the calendar can be read, and how much of it."""
@@ -243,9 +262,7 @@ class GoogleClient:
 
     @contextlib.contextmanager
     def _signed_in(self, calendar: CalendarRef) -> Iterator[Any]:
-        with contextlib.ExitStack() as stack:
-            # Polls are minutes apart; a connection kept that long is usually dead.
-            stack.callback(self._http.close)
+        with self._connected():
             with translated(self._account, calendar, now=self._now):
                 authorized = google_auth_httplib2.AuthorizedHttp(
                     self._credentials(), http=self._http, max_refresh_attempts=1
@@ -275,6 +292,24 @@ class GoogleClient:
                 page_token = following
             raise TransientError(f"calendar {calendar}: over {PAGE_LIMIT} pages of events")
 
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[None]:
+        """Keep the connection for the next calendar, where that comes within seconds.
+
+        Otherwise polls are minutes apart; a connection kept that long is usually dead.
+        """
+        if time.monotonic() - self._last_used > _KEPT_S:
+            self._http.close()
+        keeps = False
+        try:
+            yield
+            keeps = len(self._account.calendars) >= _MANY
+        finally:
+            self._last_used = time.monotonic()
+            if not keeps:
+                # After an error too: nobody knows what is still to come on it.
+                self._http.close()
+
     def _page(
         self, calendar: CalendarRef, authorized: Any, **parameters: Any
     ) -> dict[str, object]:
@@ -299,11 +334,9 @@ class GoogleClient:
         if self._aborted.is_set():
             raise TransientError(f"calendar {calendar}: the reading was broken off")
         with translated(self._account, calendar, now=self._now, syncing=syncing):
-            if self._events is None:
-                # Kept, since each `events()` writes its methods' docstrings anew: 10 ms.
-                self._events = _service(self._account).events()
+            events = _events_resource(self._account.api_root)
             # No retries in here: whoever polls us knows better when to ask again.
-            answer: object = request(self._events).execute(http=authorized, num_retries=0)
+            answer: object = request(events).execute(http=authorized, num_retries=0)
         return answer
 
     # ── credentials ──────────────────────────────────────────────────────────────────────
@@ -440,21 +473,22 @@ def _token_uri(account: GoogleAccount, key: Mapping[str, Any]) -> str:
     return account.token_uri
 
 
-def _service(account: GoogleAccount) -> Any:
-    """Build the client from the bundled description of the API, for the account's root.
+@functools.lru_cache(maxsize=4)
+def _events_resource(api_root: str) -> Any:
+    """Build the events' part of the client from the bundled description of the API.
 
-    `client_options.api_endpoint` would leave batches and uploads with Google.
+    `client_options.api_endpoint` would leave batches and uploads with Google. Each one takes
+    0.9 MB and 4 ms, so clients share it: the http object is given with each request.
     """
     bundled = get_static_doc("calendar", "v3")  # type: ignore[no-untyped-call]
     if bundled is None:
         raise PermanentError("google-api-python-client lacks its description of the calendar")
     document = json.loads(bundled)
-    root = account.api_root.rstrip("/") + "/"
+    root = api_root.rstrip("/") + "/"
     document["rootUrl"] = root
     document["baseUrl"] = root + document["servicePath"]
     document.pop("mtlsRootUrl", None)
-    # The http object of each request is given with the request.
-    return build_from_document(document, http=httplib2.Http())
+    return build_from_document(document, http=httplib2.Http()).events()
 
 
 def _lists_events(page: dict[str, object]) -> bool:

@@ -25,6 +25,7 @@ from locum.errors import (
     GoneError,
     HumanNeededError,
     LocumError,
+    OutOfQuotaError,
     PermanentError,
     TransientError,
 )
@@ -147,7 +148,7 @@ class _Refusal:
 def _for_now(refusal: _Refusal, calendar: CalendarRef, *, syncing: bool) -> LocumError | None:
     status = refusal.status
     if status == 429 or (status == 403 and refusal.reasons & _RATE_REASONS):
-        return TransientError(
+        return OutOfQuotaError(
             f"calendar {calendar}: out of quota ({refusal})",
             retry_after=refusal.wait or _RATE_LIMITED,
         )

@@ -152,6 +152,7 @@ def _show_status(found: Mapping[str, Any]) -> None:
     _show_recovery(found)
     now = local(found["now"])
     _section("Calendars", [_calendar_row(each, now) for each in found["calendars"]])
+    _section("Read less often, for Google's quota", _stretched_rows(found.get("paces", [])))
     sessions = found["sessions"]
     _section("Now", [_session_row(each) for each in sessions if each["phase"] in _OPEN])
     _section(
@@ -199,6 +200,23 @@ def _calendar_row(calendar: Mapping[str, Any], now: datetime) -> tuple[str, ...]
         return calendar["calendar"], "not read yet", ""
     age = max(now - local(calendar["read_at"]), timedelta(0))
     return calendar["calendar"], "ok", f"read {length(age)} ago"
+
+
+def _stretched_rows(paces: list[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    return [
+        (
+            pace["account"],
+            _calendars(pace["near"] + pace["idle"]),
+            f"every {length(timedelta(seconds=pace['near_every_s']))} where a meeting is near,",
+            f"otherwise every {length(timedelta(seconds=pace['idle_every_s']))}",
+        )
+        for pace in paces
+        if pace["stretched"]
+    ]
+
+
+def _calendars(count: int) -> str:
+    return f"{count} calendar" if count == 1 else f"{count} calendars"
 
 
 def _session_row(session: Mapping[str, Any]) -> tuple[str, ...]:

@@ -104,9 +104,15 @@ class Calendar(Table):
     accounts: tuple[Account, ...] = ()
     """The sign-ins that are watched."""
     poll_near: Annotated[Duration, Between(above="0s", most="1h")] = timedelta(seconds=45)
-    """Between reads while a meeting is near or running: 5s at least, but on a stage."""
+    """Between reads of a calendar with a meeting near or running: 5s at least, but on a stage."""
     poll_idle: Annotated[Duration, Between(above="0s", most="1h")] = timedelta(minutes=5)
     """Between reads otherwise; 5s at least, but on a stage."""
+    requests_per_minute: int = Field(default=540, ge=10, le=100_000)
+    """The most requests in any minute for one account. Google's quota for a user is 600;
+    where it isn't enough, calendars are read less often, those with a meeting near last."""
+    requests_per_day: int = Field(default=900_000, ge=1000, le=1_000_000_000)
+    """The most requests in any day for all accounts. Google's quota for a project is
+    1,000,000 (and 10,000 a minute, of which 9,000 are used at most)."""
     delta_from: int = Field(default=21, ge=1)
     """With that many calendars, ask only for changes and read a calendar when it has some."""
     horizon: Annotated[Duration, Between(least="1h", most="14d")] = timedelta(hours=48)

@@ -193,7 +193,7 @@ class CalendarReading:
 
     Complete by contract: a source that could not see every page raises instead. A tombstone
     that names no time isn't an event: its id stands in `removed_ids`. `sync_token` is where
-    the delta lane goes on, if the source has one.
+    the delta lane goes on, if the source has one. `requests` is how many the reading took.
     """
 
     calendar: CalendarRef
@@ -204,6 +204,7 @@ class CalendarReading:
     malformed: tuple[Malformed, ...] = ()
     access: CalendarAccess = CalendarAccess.DETAILS
     sync_token: str | None = None
+    requests: int = 1
 
 
 # ── what we decide ───────────────────────────────────────────────────────────────────────

@@ -7,6 +7,7 @@ nothing. An event that is merely absent from a reading is gone only when the nex
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -88,6 +89,14 @@ class CalendarBook:
 
     def events(self) -> tuple[CalendarEvent, ...]:
         rows = self._db.rows("SELECT body FROM events ORDER BY starts_at, event_id")
+        return tuple(_EVENT.validate_json(row["body"]) for row in rows)
+
+    def events_of(self, calendar: CalendarRef) -> tuple[CalendarEvent, ...]:
+        rows = self._db.rows(
+            "SELECT body FROM events WHERE account = ? AND calendar_id = ? "
+            "ORDER BY starts_at, event_id",
+            (calendar.account, calendar.calendar_id),
+        )
         return tuple(_EVENT.validate_json(row["body"]) for row in rows)
 
     def apply(self, reading: CalendarReading) -> Applied:
@@ -209,18 +218,16 @@ class CalendarBook:
     # ── calendars ────────────────────────────────────────────────────────────────────────
 
     def states(self) -> Mapping[CalendarRef, CalendarState]:
-        states = (
-            CalendarState(
-                calendar=CalendarRef(row["account"], row["calendar_id"]),
-                read_at=read_optional_instant(row["read_at"]),
-                access=CalendarAccess(row["access"] or "details"),
-                sync_token=row["sync_token"],
-                failing_since=read_optional_instant(row["failing_since"]),
-                problem=row["problem"],
-            )
-            for row in self._db.rows("SELECT * FROM calendars ORDER BY account, calendar_id")
+        rows = self._db.rows("SELECT * FROM calendars ORDER BY account, calendar_id")
+        return {state.calendar: state for state in map(_state, rows)}
+
+    def state(self, calendar: CalendarRef) -> CalendarState | None:
+        """Answer what is known of one calendar; None if it was never asked."""
+        row = self._db.row(
+            "SELECT * FROM calendars WHERE account = ? AND calendar_id = ?",
+            (calendar.account, calendar.calendar_id),
         )
-        return {state.calendar: state for state in states}
+        return None if row is None else _state(row)
 
     def note_failure(
         self, calendar: CalendarRef, *, at: datetime, problem: str, refused: bool = False
@@ -271,7 +278,9 @@ class CalendarBook:
             )
 
     def note_sync_token(self, calendar: CalendarRef, token: str | None) -> None:
-        with self._db.transaction():
+        # An older token after a power cut tells of more changes, never of fewer: not worth a
+        # wait for the disk at every poll of a thousand calendars.
+        with self._db.transaction(durable=False):
             self._db.execute(
                 "UPDATE calendars SET sync_token = ? WHERE account = ? AND calendar_id = ?",
                 (token, calendar.account, calendar.calendar_id),
@@ -402,6 +411,17 @@ class CalendarBook:
             (text, text, pattern, limit),
         )
         return tuple(OccurrenceKey(row["occurrence"]) for row in rows)
+
+
+def _state(row: sqlite3.Row) -> CalendarState:
+    return CalendarState(
+        calendar=CalendarRef(row["account"], row["calendar_id"]),
+        read_at=read_optional_instant(row["read_at"]),
+        access=CalendarAccess(row["access"] or "details"),
+        sync_token=row["sync_token"],
+        failing_since=read_optional_instant(row["failing_since"]),
+        problem=row["problem"],
+    )
 
 
 def _touches(starts_at: str, ends_at: str, reading: CalendarReading) -> bool:
