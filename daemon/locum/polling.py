@@ -361,7 +361,11 @@ class Polling:
         """
         now = self._clock.now()
         found = 0
-        running = [each for each in absent if _may_be_on(each, now)]
+        running = [
+            each
+            for each in absent
+            if each.status is not EventStatus.CANCELLED and _may_be_on(each, now)
+        ]
         for event in running[:_MOST_SOUGHT]:
             turn.spent(1)
             try:

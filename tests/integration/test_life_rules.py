@@ -86,8 +86,9 @@ async def test_rule_07_alone_in_the_room_a_moved_meeting_is_left(tmp_path: Path)
         await until(lambda: rig.phases() == (Phase.FILED,))
         assert rig.record.end_reason is EndReason.MOVED
         await until(lambda: rig.phases() == (Phase.FILED, Phase.LIVE))
-        assert rig.records()[1].admitted_at is not None
-        assert rig.records()[1].admitted_at >= later - timedelta(seconds=31)
+        admitted_at = rig.records()[1].admitted_at
+        assert admitted_at is not None
+        assert admitted_at >= later - timedelta(seconds=31)
 
 
 @pytest.mark.parametrize("stays", [True, False])

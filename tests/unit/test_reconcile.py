@@ -447,6 +447,13 @@ def test_rule_45_the_link_removed_before_and_while_in_it() -> None:
     assert endless.leave_by == endless.claimed_at + timedelta(hours=4)
 
 
+def test_rule_45_the_link_removed_after_we_were_dropped() -> None:
+    """Nobody enters a room again that the event doesn't name any more."""
+    dropped = waiting(admitted_at=TEN)
+    [action] = act([event(room=None)], at(2), [dropped])
+    assert action == GiveUp(KEY, Phase.ENDED, EndReason.UNWANTED)
+
+
 def test_rule_45_the_link_removed_and_the_meeting_moved_away() -> None:
     """There is nothing to stay for."""
     assert leaves(act([event(room=None, **TOMORROW)], at(5), [record()])) == {
@@ -492,6 +499,12 @@ def test_rule_44_after_the_grace_it_is_given_up() -> None:
     assert action == GiveUp(KEY, Phase.FAILED, EndReason.ENGINE_LOST)
     failed = replace(waiting(), phase=Phase.FAILED, ended_at=at(10), retry_at=None)
     assert act([event()], at(10), [failed]) == ()
+
+
+def test_rule_44_the_pauses_grow_and_the_last_one_repeats() -> None:
+    """Five seconds, fifteen, forty-five, and then a minute and a half each time."""
+    pauses = [policy().retry.delay_after(n).total_seconds() for n in range(1, 7)]
+    assert pauses == [5, 15, 45, 90, 90, 90]
 
 
 def test_rule_44_never_past_the_end() -> None:

@@ -71,7 +71,7 @@ ROOMS = [room("aaa-aaaa-aaa"), room("bbb-bbbb-bbb"), room("ccc-cccc-ccc")]
 FINAL = {Phase.FILED, Phase.MISSED, Phase.REFUSED, Phase.FAILED}
 FROM_INSIDE = {EndReason.REMOVED, EndReason.MEETING_OVER, EndReason.ROOM_EMPTY}
 UNSETTLED = {Phase.JOINING, Phase.AMBIGUOUS, Phase.LEAVING}
-SILENCE = (None, 0, 3)
+SILENCE = (3, None, 0, 3)
 """What an engine tells of the others in the room, if it can see them."""
 
 
@@ -235,7 +235,7 @@ class Simulation(RuleBasedStateMachine):
 
     @rule(
         seconds=st.sampled_from([60, 300, 1, 5, 30, 900, 1800]),
-        others=st.sampled_from(["in silence", 3, 3, 0, None]),
+        others=st.sampled_from([3, "in silence", 3, 0, 3, None]),
     )
     def time_passes(self, seconds: int, others: Any) -> None:
         self.now += timedelta(seconds=seconds)
@@ -258,6 +258,7 @@ class Simulation(RuleBasedStateMachine):
         which=st.integers(0, 1),
         what=st.sampled_from(
             [
+                EndReason.REMOVED,
                 EndReason.REMOVED,
                 EndReason.MEETING_OVER,
                 EndReason.ENGINE_LOST,
@@ -311,6 +312,9 @@ class Simulation(RuleBasedStateMachine):
             came = session.accompanied or bool(others)
             seen = {"others_present": others, "accompanied": came}
             self.records.move(session.key, Phase.LIVE, admitted_at=since, **seen)
+        elif session.phase is Phase.LIVE and None not in {others, session.others_present}:
+            came = session.accompanied or bool(others)
+            self.records.change(session.key, others_present=others, accompanied=came)
         elif session.phase is Phase.LEAVING and leaving:
             self._end(session, session.end_reason or EndReason.UNWANTED)
 

@@ -351,7 +351,8 @@ def _kept_until(
 ) -> datetime | None:
     event, code = item.event, item.decision.code
     if code in {Code.NO_MEET_LINK, Code.BAD_LINK}:
-        is_in = record.phase is Phase.WAITING or record.admitted_at is not None
+        # Who was dropped isn't in: nobody enters a room that no event names.
+        is_in = record.phase in {Phase.WAITING, Phase.LIVE}
         has_begun = event.start <= max(now, meeting.start)
         # The link vanished while we are in its room: that room is still the meeting's.
         return _end_of(event, policy)[0] if is_in and has_begun else None
