@@ -209,7 +209,13 @@ class Daemon:
         engines, personas = self._workshop.engines(config), personas_of(config)
         sinks = sinks_of(config, self._state)
         purse = purse_of(config, self._ledger.database)
-        setting = Setting(policy_of(config), engines, prices_of(config), purse)
+        setting = Setting(
+            policy_of(config),
+            engines,
+            prices_of(config),
+            purse,
+            funds_ahead=config.budget.check_ahead,
+        )
         self._engines, self._personas = engines, personas
         self._debrief.engines, self._debrief.personas = engines, personas
         self._debrief.sinks = sinks

@@ -125,6 +125,7 @@ def _from_ledger(place: Whereabouts) -> dict[str, Any]:
         "now": datetime.now(timezone.utc).isoformat(),
         "config": str(place.config),
         "config_problems": [],
+        "shortages": [],
         "calendars": [],
         "armed": 0,
         "next": [],
@@ -146,6 +147,8 @@ def _show_status(found: Mapping[str, Any]) -> None:
         out(f"locum is not running. What its ledger knows ({found['config']}):")
     for problem in found["config_problems"]:
         out(f"  Not in use as it stands: {one_line(problem)}")
+    for shortage in found["shortages"]:
+        out(f"  Too little on {shortage['engine']}: {one_line(shortage['problem'])}")
     now = local(found["now"])
     _section("Calendars", [_calendar_row(each, now) for each in found["calendars"]])
     sessions = found["sessions"]
