@@ -48,6 +48,7 @@ from locum.core.policy import Policy
 from locum.core.reconcile import next_wakeup, reconcile
 from locum.debrief import Debrief
 from locum.errors import LocumError, TransientError
+from locum.funding import Funding, Shortage, Terms
 from locum.ledger import BudgetError, Ledger, Purse, StaleError
 from locum.ledger.hold import Hold
 from locum.metrics import Metrics
@@ -62,6 +63,9 @@ several days must not be entered anew because we have forgotten that we were sen
 
 _PREPARE = timedelta(seconds=60)
 """How long before a join its engine is asked to warm up."""
+
+_FUNDS_LOOK = timedelta(seconds=5)
+"""How often it is looked whether an account is to be asked; the ticker comes as often."""
 
 _MOST_TIMERS = 100
 
@@ -79,6 +83,8 @@ class Setting:
     purse: Purse | None = None
     notice: timedelta = timedelta(0)
     """How long before a join the owner is told; zero is never."""
+    funds_ahead: timedelta = timedelta(0)
+    """How long before a billed join its engine's account is looked at; zero is never."""
 
 
 class Controller:
@@ -112,6 +118,8 @@ class Controller:
         self._writing = Tasks(on_end=lambda _: self.ask())
         self._preparing = Tasks()
         self._prepared: dict[str, datetime] = {}
+        self._funding = Funding(clock, on_change=self.ask)
+        self._funds_looked: datetime | None = None
         self._decided: dict[OccurrenceKey, tuple[MeetingKey, Code]] = {}
         self._moved: frozenset[OccurrenceKey] = frozenset()
         self._over_budget: set[OccurrenceKey] = set()
@@ -133,8 +141,15 @@ class Controller:
     def setting(self) -> Setting:
         return self._setting
 
+    @property
+    def shortages(self) -> tuple[Shortage, ...]:
+        """The engines' accounts that can't pay for what comes next."""
+        return self._funding.shortages
+
     def change_setting(self, setting: Setting) -> None:
         self._setting = setting
+        self._funding.forget()
+        self._funds_looked = None
         self._over_budget.clear()
         self.events_changed()
 
@@ -233,6 +248,7 @@ class Controller:
         await self._writing.wait(filing.total_seconds())
         await self._writing.cancel()
         await self._preparing.cancel()
+        await self._funding.stop()
 
     async def hand_over(self, keys: Collection[SessionKey], within: timedelta) -> None:
         """Stop passing; let the next process adopt the sessions of `keys`, and end the others.
@@ -247,6 +263,7 @@ class Controller:
         await self._dispatcher.drain(within)
         await self._writing.cancel()
         await self._preparing.cancel()
+        await self._funding.stop()
 
     def _wind_up(self, record: SessionRecord) -> None:
         """Write up what is over, and what was in its room and waits to be tried again.
@@ -328,6 +345,8 @@ class Controller:
             with _each_for_itself(type(action).__name__):
                 self._apply(action, now)
         self._prepare(plan, now)
+        with _each_for_itself("look after funds"):
+            self._look_after_funds(now)
         self._arm_timers(plan, records, now)
         self._record_decisions(plan.judged)
         self._metrics.sessions_counted(sum(record.phase is Phase.LIVE for record in records))
@@ -560,11 +579,33 @@ class Controller:
                     self._prepared[stay.engine] = now
                     self._preparing.start(stay.engine, _prepare(stay.engine, engine))
 
+    def _look_after_funds(self, now: datetime) -> None:
+        """Have the accounts looked at, for what begins within a while."""
+        setting, last = self._setting, self._funds_looked
+        if not setting.funds_ahead or (last is not None and now - last < _FUNDS_LOOK):
+            return
+        self._funds_looked = now
+        policy = setting.policy
+        terms = Terms(
+            setting.engines,
+            setting.prices,
+            policy.max_length,
+            policy.grace,
+            setting.funds_ahead,
+        )
+        ahead = policy.lead + setting.funds_ahead
+        if self._agenda.busy(now, ahead):
+            plan, records = self.outlook(ahead, frozenset())
+            self._funding.look(plan.stays.values(), records, terms)
+        else:
+            self._funding.look((), (), terms)
+
     def _arm_timers(self, plan: Plan, records: Sequence[SessionRecord], now: datetime) -> None:
         lead = self._setting.policy.lead
         instants = self._agenda.instants(now, lead, _MOST_TIMERS)
         instants += self._agenda.instants(now, lead + _PREPARE, 2)
         instants += self._agenda.instants(now, lead + self._setting.notice, 2)
+        instants += self._agenda.instants(now, lead + self._setting.funds_ahead, 2)
         nearest = next_wakeup(plan, records, now)
         if nearest is not None:
             instants.append(nearest)

@@ -257,6 +257,15 @@ class PresenceEngine(Protocol):
         """Do what can be done ahead of a join: connections, balance. Raises as `join` does."""
         ...
 
+    async def afford(self, dollars: float) -> None:
+        """See whether the account can pay for what may cost that much, spending nothing.
+
+        Raises:
+            HumanNeededError: It can't; `hint` says where to pay. Or its key is bad.
+            TransientError, PermanentError: It can't be told, which isn't "no".
+        """
+        ...
+
     async def join(self, request: JoinRequest) -> MeetingSession:
         """Ask for a presence in the room; answers as soon as it can be named.
 

@@ -12,12 +12,13 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from locum.rehearsal.clock import StageClock
-from locum.rehearsal.stage import Addresses, Stage, write_config
+from locum.rehearsal.stage import Stage, write_config
 from tests.acceptance.surroundings import meeting, scenario
 
 
@@ -77,7 +78,7 @@ def main() -> None:
         address = own.pikastream
         if "pikastream" in spec:
             address = own.google
-            addresses = Addresses(google=own.google, pikastream=spec["pikastream"])
+            addresses = replace(own, pikastream=spec["pikastream"])
             write_config(stage, addresses, Path(spec["folder"]))
         print(address, flush=True)
         sys.stdin.readline()

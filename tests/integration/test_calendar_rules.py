@@ -102,12 +102,13 @@ class Rig:
             metrics=Metrics(),
             sources=[self.source],
             pace=self.pace,
-            busy=lambda _now: True,
+            near_from=lambda _calendar, now, _margin: now,
             on_change=self._changed,
         )
 
-    def _changed(self) -> None:
+    def _changed(self, _calendar: CalendarRef) -> tuple[CalendarRef, ...]:
         self.changes += 1
+        return ()
 
     def set_pace(self, **changes: Any) -> None:
         settings: dict[str, Any] = {"horizon": HORIZON, "delta_from": 21} | changes

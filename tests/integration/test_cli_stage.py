@@ -555,6 +555,7 @@ def test_a_day_with_the_daemon(rig: Rig, daemon: subprocess.Popen[bytes]) -> Non
     assert locum_does(rig, "leave", *config).returncode == 1
 
     _why(rig)
+    _spend(rig)
     _bad_edit(rig)
     daemon.send_signal(signal.SIGTERM)
     assert daemon.wait(timeout=30) == 0
@@ -610,6 +611,20 @@ def _why(rig: Rig) -> None:
     said = locum_does(rig, "why", "by hand", "-c", rig.config)
     assert said.returncode == 0
     assert "join: you asked for it (locum join)" in said.stdout
+
+
+def _spend(rig: Rig) -> None:
+    """What was asked for by hand is nobody's, and is told while the daemon goes on."""
+    found = json.loads(locum_does(rig, "spend", "--json", "-c", rig.config).stdout)
+    [row] = found["by_meeting"]
+    assert (row["title"], row["organizer"], row["joins"]) == ("By hand", None, 1)
+    assert 0 < row["spent_usd"] == found["spent_usd"] == found["by_organizer"][0]["spent_usd"]
+    assert [stay["title"] for stay in found["forecast"]["stays"]] == [
+        "Review of the tide tables"
+    ]
+    said = locum_does(rig, "spend", "-c", rig.config)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert re.search(r"\(by hand\) +\$", said.stdout)
 
 
 def _bad_edit(rig: Rig) -> None:

@@ -118,7 +118,8 @@ def test_rule_44_each_meeting_of_a_room_has_its_own_grace(reason: EndReason) -> 
     events = [event(end=at(6)), event("next", start=at(5), end=at(60))]
     gone = ended(reason, at(10), meetings=both)
     stay = only(events, at(11), records=[gone])
-    assert (stay.key, [each.occurrence for each in stay.meetings]) == (both[1].key, ["next"])
+    assert str(stay.key) == str(both[1].key)
+    assert [each.occurrence for each in stay.meetings] == ["next"]
     later = ended(reason, at(15), meetings=both)
     assert not plan(events, at(16), records=[later]).stays
 

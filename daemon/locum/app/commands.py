@@ -93,6 +93,15 @@ class Commands:
             ],
             "calendars": reports.calendars(self._ledger),
             "paces": reports.paces(self._paces()),
+            "shortages": [
+                {
+                    "engine": shortage.engine,
+                    "start": shortage.start.isoformat(),
+                    "since": shortage.since.isoformat(),
+                    "problem": shortage.problem,
+                }
+                for shortage in self._controller.shortages
+            ],
             "armed": self._controller.agenda.armed,
             "next": [reports.planned(item, policy, prices) for item in ahead[:5]],
             "left_alone": [reports.planned(item, policy, prices) for item in left_alone[:5]],

@@ -244,8 +244,14 @@ class Daemon:
         engines, personas = self._workshop.engines(config), personas_of(config)
         sinks = sinks_of(config, self._state)
         purse = purse_of(config, self._ledger.database)
-        notice = timedelta(0) if config.notify is None else config.notify.before
-        setting = Setting(policy_of(config), engines, prices_of(config), purse, notice)
+        setting = Setting(
+            policy_of(config),
+            engines,
+            prices_of(config),
+            purse,
+            notice=timedelta(0) if config.notify is None else config.notify.before,
+            funds_ahead=config.budget.check_ahead,
+        )
         self._engines, self._personas = engines, personas
         self._debrief.engines, self._debrief.personas = engines, personas
         self._debrief.sinks = sinks

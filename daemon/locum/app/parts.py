@@ -88,6 +88,7 @@ class Workshop:
                 key_file=table.api_key_file,
                 price_per_minute=table.price_per_minute,
                 minimum_balance=table.minimum_balance,
+                credits_per_dollar=table.credits_per_dollar,
                 ready_timeout=table.ready_timeout,
             ),
             clock=self.clock,
@@ -229,7 +230,7 @@ def purse_of(config: Config, database: Database) -> Purse:
     """Answer the purse that holds to `[budget]`; days and months are those of this machine."""
     return Purse(
         database,
-        Caps.of_dollars(**config.budget.model_dump()),
+        Caps.of_dollars(**config.budget.model_dump(exclude={"check_ahead"})),
         max_length=config.attend.max_length,
         zone=tzlocal(),
     )

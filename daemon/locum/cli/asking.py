@@ -127,6 +127,7 @@ def _from_ledger(place: Whereabouts) -> dict[str, Any]:
         "config_problems": [],
         "ledger_recovery": None,
         "held_back": [],
+        "shortages": [],
         "calendars": [],
         "armed": 0,
         "next": [],
@@ -150,6 +151,8 @@ def _show_status(found: Mapping[str, Any]) -> None:
     for problem in found["config_problems"]:
         out(f"  Not in use as it stands: {one_line(problem)}")
     _show_recovery(found)
+    for shortage in found["shortages"]:
+        out(f"  Too little on {shortage['engine']}: {one_line(shortage['problem'])}")
     now = local(found["now"])
     _section("Calendars", [_calendar_row(each, now) for each in found["calendars"]])
     _section("Read less often, for Google's quota", _stretched_rows(found.get("paces", [])))

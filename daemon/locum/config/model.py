@@ -225,6 +225,9 @@ class PikaStream(Table):
     """US dollars; the higher of the two published figures."""
     minimum_balance: int = Field(default=100, ge=0)
     """Credits below which no join is tried."""
+    credits_per_dollar: float = Field(default=100, gt=0, le=1_000_000, allow_inf_nan=False)
+    """How many credits a US dollar buys, to tell ahead whether they suffice. Not published:
+    an assumption."""
     ready_timeout: Annotated[Duration, Between(above="0s", most="10m")] = timedelta(seconds=90)
     """How long the service may take to bring a presence up before it is ended and tried anew."""
 
@@ -257,6 +260,9 @@ class Budget(Table):
     per_organizer_month: Dollars | None = None
     """For what one and the same organizer invites to in one month. What you ask for with
     `locum join` is nobody's."""
+    check_ahead: Annotated[Duration, Between(most="24h")] = timedelta(minutes=30)
+    """How long before a billed join its engine's account is asked whether it can pay for what
+    is planned by then; "0s" is never."""
 
 
 class Privacy(Table):

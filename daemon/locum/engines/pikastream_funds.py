@@ -64,6 +64,22 @@ class Funds:
         if not self._enough(balance):
             raise await self.unfunded(self.shortage(balance))
 
+    async def require_for(self, needed: float) -> None:
+        """See to it that so many credits are left, and the least for a join, by asking now.
+
+        Raises:
+            TransientError, PermanentError: It can't be told; that isn't "too little".
+            HumanNeededError: Too little is left, or the key is bad.
+        """
+        balance = await self.read()
+        if not self._enough(balance):
+            raise await self.unfunded(self.shortage(balance))
+        if balance.credits < needed:
+            raise await self.unfunded(
+                f"PikaStream has {balance.credits:,.10g} credits left; what is planned may take"
+                f" {needed:,.10g}."
+            )
+
     async def require_unless_unknown(self) -> None:
         """As `require_recent`, but go on if the balance can't be read.
 

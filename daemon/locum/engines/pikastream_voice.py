@@ -11,6 +11,7 @@ from pathlib import PurePath
 
 import httpx
 
+from locum.clock import SystemClock
 from locum.engines.http import BoundedClient
 from locum.engines.pikastream import PikaStreamSettings
 from locum.engines.pikastream_api import NoCreditsError, PikaStreamApi
@@ -28,16 +29,19 @@ _LONGEST_NAME = 200
 
 
 class PikaStreamVoices:
-    """Clones voices. Belongs to one event loop; close it with `aclose`."""
+    """Clones voices. Belongs to one event loop; close it with `aclose`.
+
+    `clock` dates their names; without one, the host's does.
+    """
 
     def __init__(
         self,
         settings: PikaStreamSettings,
         *,
-        clock: Clock,
+        clock: Clock | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._clock = clock
+        self._clock = clock or SystemClock()
         self._deadline = settings.voice_deadline
         self._api = PikaStreamApi(
             BoundedClient(
