@@ -593,12 +593,8 @@ class Controller:
             policy.grace,
             setting.funds_ahead,
         )
-        ahead = policy.lead + setting.funds_ahead
-        if self._agenda.busy(now, ahead):
-            plan, records = self.outlook(ahead, frozenset())
-            self._funding.look(plan.stays.values(), records, terms)
-        else:
-            self._funding.look((), (), terms)
+        plan, records = self.outlook(policy.lead + setting.funds_ahead, frozenset())
+        self._funding.look(plan.stays.values(), records, terms)
 
     def _arm_timers(self, plan: Plan, records: Sequence[SessionRecord], now: datetime) -> None:
         lead = self._setting.policy.lead
