@@ -211,7 +211,7 @@ async def test_what_is_no_request_is_turned_away(request_bytes: bytes) -> None:
 
 async def test_silent_clients_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections that say nothing hold no place for long, and don't pile up."""
-    monkeypatch.setattr("locum.metrics._REQUEST_S", 0.5)
+    monkeypatch.setattr("locum.httpserver._REQUEST_S", 0.5)
     async with pages() as client:
         silent = [
             await asyncio.open_connection("127.0.0.1", port_of(client)) for _ in range(40)
