@@ -159,6 +159,7 @@ class GoogleClient:
         self._now = now
         self._http = _BoundedHttp(account)
         self._aborted = threading.Event()
+        self._service: Any = None
         self._events: Any = None
         self._service_token: tuple[str, datetime] | None = None
 
@@ -222,6 +223,30 @@ class GoogleClient:
         with contextlib.closing(pages):
             return PageContext.of_page(calendar, next(pages)).access
 
+    def execute(self, calendar: CalendarRef, build: Callable[[Any], Any]) -> object:
+        """Send the one request that `build` makes of Google's client; answers what it answers.
+
+        Not repeated here, whatever comes of it.
+        """
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._http.close)
+            with translated(self._account, calendar, now=self._now):
+                authorized = self._authorized()
+                if self._aborted.is_set():
+                    raise TransientError(f"calendar {calendar}: the request was broken off")
+                answer: object = build(self._built()).execute(http=authorized, num_retries=0)
+        return answer
+
+    def _authorized(self) -> Any:
+        return google_auth_httplib2.AuthorizedHttp(
+            self._credentials(), http=self._http, max_refresh_attempts=1
+        )
+
+    def _built(self) -> Any:
+        if self._service is None:
+            self._service = _service(self._account)
+        return self._service
+
     def _pages(
         self, calendar: CalendarRef, **parameters: Any
     ) -> Generator[dict[str, object], None, None]:
@@ -229,9 +254,7 @@ class GoogleClient:
             # Polls are minutes apart; a connection kept that long is usually dead.
             stack.callback(self._http.close)
             with translated(self._account, calendar, now=self._now):
-                authorized = google_auth_httplib2.AuthorizedHttp(
-                    self._credentials(), http=self._http, max_refresh_attempts=1
-                )
+                authorized = self._authorized()
             seen: set[str] = set()
             repeats = 0
             page_token: str | None = None
@@ -260,7 +283,7 @@ class GoogleClient:
         with translated(self._account, calendar, now=self._now, syncing=syncing):
             if self._events is None:
                 # Kept, since each `events()` writes its methods' docstrings anew: 10 ms.
-                self._events = _service(self._account).events()
+                self._events = self._built().events()
             request = self._events.list(calendarId=calendar.calendar_id, **parameters)
             # No retries in here: whoever polls us knows better when to ask again.
             page = request.execute(http=authorized, num_retries=0)

@@ -5,6 +5,7 @@ One process writes it (see `StateLock`); others may read.
 """
 
 from locum.ledger.calendars import Applied, CalendarBook, CalendarState, DecisionEntry
+from locum.ledger.channels import ChannelBook
 from locum.ledger.database import Database, LedgerError, StateLock
 from locum.ledger.outbox import Filing, Outbox
 from locum.ledger.purse import NEVER_RAN, BudgetError, Purse
@@ -17,6 +18,7 @@ __all__ = [
     "BudgetError",
     "CalendarBook",
     "CalendarState",
+    "ChannelBook",
     "Database",
     "DecisionEntry",
     "Filing",
@@ -39,6 +41,7 @@ class Ledger:
         self.database = database
         self.sessions = Sessions(database)
         self.calendars = CalendarBook(database)
+        self.channels = ChannelBook(database)
         self.outbox = Outbox(database)
 
     def close(self) -> None:

@@ -158,6 +158,21 @@ MIGRATIONS: tuple[str, ...] = (
         ON attempts (occurrence, cost_micros, reserved_micros, ended_at);
     CREATE INDEX attempts_unproved ON attempts (session) WHERE ended_at IS NULL;
     """,
+    """
+    -- Push channels, from before they are asked for until they are over.
+    CREATE TABLE channels (
+        id TEXT PRIMARY KEY,
+        account TEXT NOT NULL,
+        calendar_id TEXT NOT NULL,
+        address TEXT NOT NULL,
+        token_hash TEXT NOT NULL,
+        state TEXT NOT NULL,
+        asked_at TEXT NOT NULL,
+        expires_at TEXT NOT NULL,
+        resource_id TEXT,
+        heard_at TEXT
+    ) STRICT;
+    """,
 )
 """Each text moves the file one version on; the version stands in PRAGMA user_version."""
 
