@@ -89,6 +89,12 @@ class Metrics:
             ("outcome",),
             registry=registry,
         )
+        self._messages = Counter(
+            "locum_push_messages_total",
+            "Messages of calendars that they changed, by what came of them.",
+            ("outcome",),
+            registry=registry,
+        )
 
     def join_finished(
         self, *, engine: str, outcome: str, late_by: timedelta | None = None
@@ -125,6 +131,9 @@ class Metrics:
 
     def config_reloaded(self, *, outcome: str) -> None:
         self._reloads.labels(outcome=outcome).inc()
+
+    def push_message_received(self, *, outcome: str) -> None:
+        self._messages.labels(outcome=outcome).inc()
 
     def exposition(self) -> bytes:
         """Write all figures in Prometheus's text format, version 0.0.4."""

@@ -25,6 +25,7 @@ _LOOK_BACK = timedelta(hours=12)
 _FULL_READ = timedelta(hours=1)
 """The delta lane never shows what merely slides into the horizon: read all of it this often."""
 
+_NEAR = timedelta(minutes=15)
 _CONFIRM = timedelta(seconds=3)
 _BLOCKED = timedelta(minutes=5)
 _FIRST_BACKOFF = timedelta(seconds=15)
@@ -34,16 +35,31 @@ _JITTER = 0.1
 
 @dataclass(frozen=True)
 class Pace:
-    """How often to look. `delta_from`: with that many calendars, ask for changes first."""
+    """How often to look. `delta_from`: with that many calendars, ask for changes first.
+
+    `safety` is for a calendar that rings by itself: what its lost messages cost at most.
+    """
 
     near: timedelta
     idle: timedelta
     horizon: timedelta
     delta_from: int
+    safety: timedelta = timedelta(0)
 
 
 class Polling:
-    """`poll` one calendar; the answer is when to poll it again."""
+    """`poll` one calendar; the answer is when to poll it again.
+
+    Args:
+        ledger: Where readings go.
+        clock: Dates them.
+        metrics: Counts polls.
+        sources: Where the calendars are read.
+        pace: How often.
+        busy: Whether a meeting to join runs at an instant, or begins within a duration of it.
+        on_change: Called when a reading brought news.
+        rings: Whether a calendar tells of its changes by itself.
+    """
 
     def __init__(
         self,
@@ -53,14 +69,16 @@ class Polling:
         metrics: Metrics,
         sources: Sequence[CalendarSource],
         pace: Pace,
-        busy: Callable[[datetime], bool],
+        busy: Callable[[datetime, timedelta], bool],
         on_change: Callable[[], None],
+        rings: Callable[[CalendarRef], bool] = lambda _calendar: False,
     ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._metrics = metrics
         self._busy = busy
         self._on_change = on_change
+        self._rings = rings
         self._jitter = random.Random()  # noqa: S311 - Spreads polls; no secret.
         self._failures: dict[CalendarRef, int] = {}
         self._read_in_full: dict[CalendarRef, datetime] = {}
@@ -79,6 +97,10 @@ class Polling:
     def read_all_in_full(self) -> None:
         """Let the next poll of each calendar be a full read: time itself has jumped."""
         self._read_in_full.clear()
+
+    def is_failing(self, calendar: CalendarRef) -> bool:
+        """Whether its last look failed, so that it is tried again later and later."""
+        return calendar in self._failures
 
     async def poll(self, calendar: CalendarRef) -> timedelta | None:
         """Look at one calendar; answers the wait before the next look, None if it is unwatched.
@@ -121,7 +143,17 @@ class Polling:
         if delta is not None:
             # Not before what it told of was read: a change whose reading failed is told again.
             self._ledger.calendars.note_sync_token(calendar, delta.sync_token)
-        return self._pace.near if self._busy(self._clock.now()) else self._pace.idle
+        return self._pause(calendar)
+
+    def _pause(self, calendar: CalendarRef) -> timedelta:
+        """Answer how long a calendar that was just looked at is left alone."""
+        pace, now = self._pace, self._clock.now()
+        if self._busy(now, _NEAR):
+            return pace.near
+        # Not past the time when a meeting gets near: a message may be lost then too.
+        if self._rings(calendar) and not self._busy(now, _NEAR + pace.safety):
+            return max(pace.idle, pace.safety)
+        return pace.idle
 
     async def _delta(self, source: CalendarSource, calendar: CalendarRef) -> Delta | None:
         """Ask what changed; None where a full reading is due in any case."""

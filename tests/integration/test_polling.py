@@ -114,7 +114,7 @@ async def rig(google: GoogleRig, tmp_path: Path) -> AsyncIterator[PollRig]:
         metrics=Metrics(),
         sources=[source],
         pace=pace(),
-        busy=lambda _now: made.is_busy,
+        busy=lambda _now, _margin: made.is_busy,
         on_change=lambda: changes.append(google.clock.now()),
     )
     made = PollRig(google, ledger, source, polling, changes)

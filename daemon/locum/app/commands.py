@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from locum import __version__
@@ -24,6 +24,7 @@ from locum.core.model import (
 from locum.errors import PermanentError, TransientError
 from locum.ledger import Ledger
 from locum.ports import Clock
+from locum.push import PushReport
 
 
 class Commands:
@@ -38,6 +39,7 @@ class Commands:
         config: Callable[[], ConfigStore],
         reload: Callable[[], Awaitable[ReloadOutcome]],
         poll_soon: Callable[[], None],
+        push: Callable[[], Iterable[PushReport]],
     ) -> None:
         self._ledger = ledger
         self._clock = clock
@@ -45,6 +47,7 @@ class Commands:
         self._config = config
         self._reload = reload
         self._poll_soon = poll_soon
+        self._push = push
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -81,6 +84,7 @@ class Commands:
             "config": str(store.current.path),
             "config_problems": list(store.problems),
             "calendars": reports.calendars(self._ledger),
+            "push": [reports.push(each) for each in self._push()],
             "armed": self._controller.agenda.armed,
             "next": [reports.planned(item, policy, prices) for item in ahead[:5]],
             "left_alone": [reports.planned(item, policy, prices) for item in left_alone[:5]],

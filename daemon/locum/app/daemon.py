@@ -28,6 +28,7 @@ from locum.app.parts import (
     policy_of,
     prices_of,
     purse_of,
+    push_of,
     sinks_of,
 )
 from locum.app.places import ledger_path, socket_path
@@ -38,6 +39,7 @@ from locum.config.store import ConfigStore, Reload, ReloadOutcome
 from locum.config.watch import watch
 from locum.control import ControlServer
 from locum.controller import Controller, Setting
+from locum.core.model import CalendarRef
 from locum.debrief import Debrief
 from locum.dispatch import InProcess
 from locum.errors import LocumError, TransientError
@@ -46,6 +48,7 @@ from locum.ledger.backup import keep_backup, open_ledger
 from locum.ledger.hold import Hold
 from locum.metrics import Metrics, serve_metrics
 from locum.polling import Polling
+from locum.push import Bell, Push
 from locum.systemd import Notifier, watchdog_interval
 from locum.tasks import Tasks
 from locum.wakeups import TICK, Wakeups
@@ -59,7 +62,6 @@ _TIME_TO_FILE = timedelta(seconds=30)
 _WATCH_AGAIN_S = 5.0
 
 _BACKUP_LOOK_S = 3600.0
-_BUSY_MARGIN = timedelta(minutes=15)
 _NEEDS_RESTART = ("state_dir", "runtime_dir", "metrics", "stage")
 
 
@@ -116,15 +118,26 @@ class Daemon:
             setting=self._setting(config),
             arm=self._wakeups.arm,
         )
+        self._push = Push(
+            ledger=self._ledger,
+            clock=self._clock,
+            metrics=self._metrics,
+            ring=self._ring,
+        )
         self._polling = Polling(
             ledger=self._ledger,
             clock=self._clock,
             metrics=self._metrics,
             sources=self._workshop.sources(config),
             pace=pace_of(config),
-            busy=lambda now: self._controller.agenda.busy(now, _BUSY_MARGIN),
+            busy=self._controller.agenda.busy,
             on_change=self._controller.events_changed,
+            rings=self._push.covers,
         )
+        self._bell = Bell(
+            poll_after=self._wakeups.poll_after, is_failing=self._polling.is_failing
+        )
+        self._change_push(config)
         self._commands = Commands(
             ledger=self._ledger,
             clock=self._clock,
@@ -132,6 +145,7 @@ class Daemon:
             config=lambda: self._store,
             reload=self.reload,
             poll_soon=self._poll_soon,
+            push=self._push.reports,
         )
 
     async def run(self) -> None:
@@ -165,6 +179,7 @@ class Daemon:
             self._wakeups.start()
             self._poll_soon()
             self._tasks.start("controller", self._controller.run())
+            self._tasks.start("push", self._push.run())
             self._tasks.start("config", self._watch_config())
             self._tasks.start("backups", self._keep_backups())
             self._tasks.start("watchdog", self._feed_watchdog())
@@ -225,10 +240,19 @@ class Daemon:
             policy=self._controller.setting.policy,
         )
 
+    def _change_push(self, config: Config) -> None:
+        # Without push too: what an earlier config had opened is to be stopped.
+        self._push.change(
+            push_of(config), self._workshop.channel_sources(config), self._polling.calendars
+        )
+
     # ── waking ───────────────────────────────────────────────────────────────────────────
 
     def _instant_came(self) -> None:
         self._controller.ask()
+
+    def _ring(self, calendar: CalendarRef) -> None:
+        self._bell.ring(calendar)
 
     def _time_jumped(self) -> None:
         self._polling.read_all_in_full()
@@ -236,7 +260,7 @@ class Daemon:
         self._controller.ask()
 
     async def _poll(self, calendar: Any) -> timedelta | None:
-        wait = await self._polling.poll(calendar)
+        wait = await self._bell.read(calendar, self._polling.poll)
         self._release_hold()
         return wait
 
@@ -331,6 +355,7 @@ class Daemon:
             return ReloadOutcome(Reload.REJECTED, problems=(str(error),))
         self._taken = config
         self._polling.change(sources, pace_of(config))
+        self._change_push(config)
         self._tidy()
         self._controller.change_setting(setting)
         self._poll_soon()

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from dateutil.tz import tzlocal
 
 from locum.calendars.google import GoogleCalendarSource
+from locum.calendars.google_push import GooglePush
 from locum.calendars.google_token import GoogleAccount
 from locum.clock import StageClock, SystemClock
 from locum.config.model import Account, Config, PersonaTable, PikaStream, RuleAction
@@ -25,7 +27,8 @@ from locum.engines.pikastream_key import find_key
 from locum.ledger import Database, Purse
 from locum.persona import PersonaCard
 from locum.polling import Pace
-from locum.ports import CalendarSource, Clock, PresenceEngine, SummarySink
+from locum.ports import CalendarSource, ChannelSource, Clock, PresenceEngine, SummarySink
+from locum.push import PushSettings
 from locum.sinks import MarkdownFolder
 
 _EFFECTS = {
@@ -63,6 +66,20 @@ class Workshop:
                 ("source", account.name),
                 account,
                 lambda account=account: GoogleCalendarSource(account, clock=self.clock),
+            )
+            for account in accounts
+        )
+
+    def channel_sources(self, config: Config) -> tuple[ChannelSource, ...]:
+        accounts = [
+            google_account(account, config, self.state_dir)
+            for account in config.calendar.accounts
+        ]
+        return tuple(
+            self._keep(
+                ("push", account.name),
+                account,
+                lambda account=account: GooglePush(account, clock=self.clock),
             )
             for account in accounts
         )
@@ -210,4 +227,17 @@ def pace_of(config: Config) -> Pace:
         idle=calendar.poll_idle,
         horizon=calendar.horizon,
         delta_from=calendar.delta_from,
+        safety=timedelta(0) if calendar.push is None else calendar.push.safety_poll,
+    )
+
+
+def push_of(config: Config) -> PushSettings | None:
+    push = config.calendar.push
+    if push is None:
+        return None
+    return PushSettings(
+        public_url=push.public_url,
+        host=push.listen_host,
+        port=push.listen_port,
+        lifetime=push.ttl,
     )

@@ -11,6 +11,7 @@ from locum.core.planning import meeting_of
 from locum.core.policy import Policy
 from locum.errors import PermanentError
 from locum.ledger import Ledger
+from locum.push import PushReport
 
 _MINUTE = timedelta(minutes=1)
 
@@ -88,6 +89,16 @@ def calendars(ledger: Ledger) -> list[dict[str, Any]]:
         }
         for state in ledger.calendars.states().values()
     ]
+
+
+def push(report: PushReport) -> dict[str, Any]:
+    """How one calendar's push does: `heard_at` None while nothing proves that it works."""
+    return {
+        "calendar": str(report.calendar),
+        "expires_at": _iso(report.expires_at),
+        "heard_at": _iso(report.heard_at),
+        "problem": report.problem,
+    }
 
 
 def why(ledger: Ledger, text: str) -> dict[str, Any]:

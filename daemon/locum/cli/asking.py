@@ -141,6 +141,7 @@ def _show_status(found: Mapping[str, Any]) -> None:
         out(f"  Not in use as it stands: {one_line(problem)}")
     now = local(found["now"])
     _section("Calendars", [_calendar_row(each, now) for each in found["calendars"]])
+    _section("Push", [_push_row(each) for each in found.get("push", [])])
     sessions = found["sessions"]
     _section("Now", [_session_row(each) for each in sessions if each["phase"] in _OPEN])
     _section(
@@ -174,6 +175,14 @@ def _calendar_row(calendar: Mapping[str, Any], now: datetime) -> tuple[str, ...]
         return calendar["calendar"], "not read yet", ""
     age = max(now - local(calendar["read_at"]), timedelta(0))
     return calendar["calendar"], "ok", f"read {length(age)} ago"
+
+
+def _push_row(push: Mapping[str, Any]) -> tuple[str, ...]:
+    if push["problem"]:
+        return push["calendar"], "off", push["problem"]
+    if push["heard_at"] is None:
+        return push["calendar"], "unproved", "no message has arrived yet"
+    return push["calendar"], "ok", f"until {day_and_time(push['expires_at'])}"
 
 
 def _session_row(session: Mapping[str, Any]) -> tuple[str, ...]:
