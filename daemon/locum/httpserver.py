@@ -20,6 +20,7 @@ HEAD_BYTES = 8192
 BODY_BYTES = 4096
 _REQUEST_S = 5.0
 _TEXT = "text/plain; charset=utf-8"
+_CODED = "transfer-encoding"
 
 
 @dataclass(frozen=True)
@@ -161,17 +162,26 @@ async def _read(reader: asyncio.StreamReader) -> Request:
 
 async def _drop_body(reader: asyncio.StreamReader, request: Request) -> None:
     """Take the body off the wire: closing on top of it could lose our answer on its way."""
-    if request.header("transfer-encoding"):
-        raise _RefusedError(HTTPStatus.LENGTH_REQUIRED)
-    lengths = set(request.header("content-length"))
-    if not lengths:
-        return
-    length = lengths.pop()
-    if lengths or not (length.isascii() and length.isdigit()):
+    lengths, encodings = set(request.header("content-length")), request.header(_CODED)
+    try:
+        if encodings:
+            # A proxy that wasn't told how long a body is, be it empty, passes it on in chunks.
+            # What would come after the first end is dropped with the connection.
+            if lengths or [each.lower() for each in encodings] != ["chunked"]:
+                raise _RefusedError(HTTPStatus.BAD_REQUEST)
+            await reader.readuntil(b"0\r\n\r\n")
+        elif lengths:
+            await reader.readexactly(_length(lengths))
+    except asyncio.IncompleteReadError:
+        raise _RefusedError(HTTPStatus.BAD_REQUEST) from None
+    except asyncio.LimitOverrunError:
+        raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE) from None
+
+
+def _length(told: set[str]) -> int:
+    length = told.pop()
+    if told or not (length.isascii() and length.isdigit()):
         raise _RefusedError(HTTPStatus.BAD_REQUEST)
     if len(length) > 9 or int(length) > BODY_BYTES:
         raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-    try:
-        await reader.readexactly(int(length))
-    except asyncio.IncompleteReadError:
-        raise _RefusedError(HTTPStatus.BAD_REQUEST) from None
+    return int(length)

@@ -547,7 +547,9 @@ async def test_what_is_no_message_is_refused_plainly(rig: PushRig) -> None:
         _request(rig, extra="Content-Length: 9999999999999999999999\r\n"): b"413",
         _request(rig, extra="Content-Length: -1\r\n"): b"400",
         _request(rig, extra="Content-Length: 1\r\nContent-Length: 2\r\n"): b"400",
-        _request(rig, extra="Transfer-Encoding: chunked\r\n"): b"411",
+        _request(rig, extra="Transfer-Encoding: gzip, chunked\r\n"): b"400",
+        _request(rig, extra="Transfer-Encoding: chunked\r\nContent-Length: 0\r\n"): b"400",
+        _request(rig, extra="Transfer-Encoding: chunked\r\n") + b"f" * 9000: b"413",
         _request(rig, extra=long): b"400",
         b"\x16\x03\x01\x02\x00\x01\r\n\r\n": b"400",
     }
@@ -564,7 +566,11 @@ async def test_what_is_no_message_is_refused_plainly(rig: PushRig) -> None:
 async def test_a_body_is_dropped_unread(rig: PushRig) -> None:
     """A message may carry one; nothing in it counts, and what was heard is read at Google."""
     await rig.open_up()
-    answer = await rig.post(rig.message(), content=b'{"items": [{"id": "planted"}]}')
+    planted = b'{"items": [{"id": "planted"}]}'
+    chunked = _request(rig, extra="Transfer-Encoding: chunked\r\n")
+    for body in (b"0\r\n\r\n", b"1e\r\n" + planted + b"\r\n0\r\n\r\n"):
+        assert (await _raw(rig, chunked + body))[9:12] == b"204"
+    answer = await rig.post(rig.message(), content=planted)
     assert (answer.status_code, answer.content) == (204, b"")
     await until(rig.reads)
     assert rig.titles() == []

@@ -383,7 +383,8 @@ class Push:
             return Notice.REFUSED
         if channel.heard_at is None:
             self._known.heard(channel, at=now)
-            self._covered |= {each for each in (channel.calendar,) if self.covers(each)}
+            if self.covers(channel.calendar):
+                self._covered |= {channel.calendar}
             _log.info("push_heard", calendar=str(channel.calendar), channel=channel_id)
             self._asked.set()  # What it takes over from can be stopped now.
         if is_first:
