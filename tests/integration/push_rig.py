@@ -104,7 +104,11 @@ class PushRig:
         self.wakeups = Wakeups(
             self.clock, on_instant=lambda: None, on_jump=lambda: None, poll=self._poll
         )
-        self.bell = Bell(poll_after=self.wakeups.poll_after, is_failing=self.polling.is_failing)
+        self.bell = Bell(
+            now=self.clock.now,
+            poll_after=self.wakeups.poll_after,
+            is_failing=self.polling.is_failing,
+        )
         self.change(self.settings)
         if polled:
             self.wakeups.start()

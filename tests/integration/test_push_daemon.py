@@ -131,11 +131,11 @@ def test_an_edit_reaches_the_plan_within_seconds(rig: Rig) -> None:
 
 
 def test_what_doctor_and_status_say_of_push() -> None:
-    """Why it is off, what keeps it from being proved, and that polls go on."""
+    """Why it fails, what keeps it from being proved, and that polls go on."""
     push = {"calendar": "work/primary", "expires_at": None, "heard_at": None, "problem": "no!"}
-    off, unproved = _check_push(push), _check_push({**push, "problem": None})
-    assert (off.health, off.detail) == (Health.WARNING, "no!")
+    failing, unproved = _check_push(push), _check_push({**push, "problem": None})
+    assert (failing.health, failing.detail) == (Health.WARNING, "no!")
     assert unproved.health is Health.WARNING
     assert "calendar.push.public_url" in unproved.next_step
-    assert _push_row(push) == ("work/primary", "off", "no!")
+    assert _push_row(push) == ("work/primary", "failing", "no!")
     assert _push_row({**push, "problem": None})[1] == "unproved"

@@ -10,8 +10,9 @@ import pytest
 
 from locum.core.model import CalendarRef
 from locum.push import Bell
-from locum.push.bell import SOON
-from tests.unit.builders import HOME, WORK
+from locum.push.bell import APART, SOON
+from locum.rehearsal.clock import HandClock
+from tests.unit.builders import HOME, TEN, WORK
 
 pytestmark = pytest.mark.anyio
 IDLE = timedelta(hours=1)
@@ -30,9 +31,11 @@ class Polls:
     failing: set[CalendarRef] = field(default_factory=set)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     wait: timedelta | None = IDLE
+    clock: HandClock = field(default_factory=lambda: HandClock(TEN))
 
     def bell(self) -> Bell:
         return Bell(
+            now=self.clock.now,
             poll_after=lambda calendar, wait: self.armed.append((calendar, wait)),
             is_failing=self.failing.__contains__,
         )
@@ -63,10 +66,25 @@ async def test_rings_during_a_read_bring_exactly_one_more() -> None:
     bell.ring(WORK)
     assert polls.armed == [(WORK, SOON)]
     polls.gate.set()
-    assert await read == SOON
+    assert await read == APART
     assert await bell.read(WORK, polls.poll) == IDLE
+    polls.clock.advance(APART)
     bell.ring(WORK)
     assert polls.armed == [(WORK, SOON)] * 2
+
+
+async def test_nobody_makes_us_read_without_end() -> None:
+    """Whoever rings on and on gets a read every five seconds, whatever the clock does."""
+    polls = Polls()
+    polls.gate.set()
+    bell = polls.bell()
+    await bell.read(WORK, polls.poll)
+    polls.clock.advance(timedelta(seconds=2))
+    bell.ring(WORK)
+    await bell.read(WORK, polls.poll)
+    polls.clock.advance(-timedelta(hours=1))
+    bell.ring(WORK)
+    assert polls.armed == [(WORK, timedelta(seconds=3)), (WORK, APART)]
 
 
 async def test_a_sooner_poll_stays_sooner() -> None:
@@ -90,7 +108,20 @@ async def test_messages_dont_get_round_a_pause() -> None:
     assert await bell.read(WORK, polls.poll) == timedelta(minutes=8)
     polls.failing.clear()
     bell.ring(WORK)
-    assert polls.armed == [(WORK, SOON)]
+    assert polls.armed == [(WORK, APART)]
+
+
+async def test_a_ring_during_a_read_that_fails_keeps_its_pause() -> None:
+    """What it told of is seen when the server may be asked again."""
+    polls = Polls(wait=timedelta(minutes=8))
+    bell = polls.bell()
+    read = asyncio.ensure_future(bell.read(WORK, polls.poll))
+    await asyncio.sleep(0)
+    bell.ring(WORK)
+    polls.failing.add(WORK)
+    polls.gate.set()
+    assert await read == timedelta(minutes=8)
+    assert polls.armed == []
 
 
 async def test_a_dropped_calendar_stays_dropped() -> None:
@@ -114,5 +145,6 @@ async def test_a_read_that_crashes_leaves_the_bell_whole() -> None:
 
     with pytest.raises(RuntimeError):
         await bell.read(WORK, crash)
+    polls.clock.advance(APART)
     bell.ring(WORK)
     assert polls.armed == [(WORK, SOON)]

@@ -135,7 +135,9 @@ class Daemon:
             rings=self._push.covers,
         )
         self._bell = Bell(
-            poll_after=self._wakeups.poll_after, is_failing=self._polling.is_failing
+            now=self._clock.now,
+            poll_after=self._wakeups.poll_after,
+            is_failing=self._polling.is_failing,
         )
         self._change_push(config)
         self._commands = Commands(

@@ -56,32 +56,31 @@ class Workshop:
     _built: dict[tuple[str, str], _Built] = field(default_factory=dict)
     _retired: list[Any] = field(default_factory=list)
 
-    def sources(self, config: Config) -> tuple[CalendarSource, ...]:
-        accounts = [
+    def _accounts(self, config: Config) -> list[GoogleAccount]:
+        return [
             google_account(account, config, self.state_dir)
             for account in config.calendar.accounts
         ]
+
+    def sources(self, config: Config) -> tuple[CalendarSource, ...]:
         return tuple(
             self._keep(
                 ("source", account.name),
                 account,
                 lambda account=account: GoogleCalendarSource(account, clock=self.clock),
             )
-            for account in accounts
+            for account in self._accounts(config)
         )
 
     def channel_sources(self, config: Config) -> tuple[ChannelSource, ...]:
-        accounts = [
-            google_account(account, config, self.state_dir)
-            for account in config.calendar.accounts
-        ]
+        """Answer what opens push channels; it costs nothing while nobody uses it."""
         return tuple(
             self._keep(
                 ("push", account.name),
                 account,
                 lambda account=account: GooglePush(account, clock=self.clock),
             )
-            for account in accounts
+            for account in self._accounts(config)
         )
 
     def engines(self, config: Config) -> dict[str, PresenceEngine]:

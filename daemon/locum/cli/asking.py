@@ -179,7 +179,7 @@ def _calendar_row(calendar: Mapping[str, Any], now: datetime) -> tuple[str, ...]
 
 def _push_row(push: Mapping[str, Any]) -> tuple[str, ...]:
     if push["problem"]:
-        return push["calendar"], "off", push["problem"]
+        return push["calendar"], "failing", push["problem"]
     if push["heard_at"] is None:
         return push["calendar"], "unproved", "no message has arrived yet"
     return push["calendar"], "ok", f"until {day_and_time(push['expires_at'])}"

@@ -382,16 +382,24 @@ class Push:
             self._count_refused(now)
             return Notice.REFUSED
         if channel.heard_at is None:
-            self._known.heard(channel, at=now)
-            if self.covers(channel.calendar):
-                self._covered |= {channel.calendar}
-            _log.info("push_heard", calendar=str(channel.calendar), channel=channel_id)
-            self._asked.set()  # What it takes over from can be stopped now.
+            self._prove(channel, now)
         if is_first:
             return Notice.SYNC
         if channel.calendar in self._wanted:
             self._ring(channel.calendar)
         return Notice.CHANGED
+
+    def _prove(self, channel: Channel, now: datetime) -> None:
+        try:
+            self._known.heard(channel, at=now)
+        except TransientError as error:
+            # The message counts all the same; the next one proves it again.
+            _log.error("ledger_write_failed", problem=str(error))
+            return
+        if self.covers(channel.calendar):
+            self._covered |= {channel.calendar}
+        _log.info("push_heard", calendar=str(channel.calendar), channel=channel.id)
+        self._asked.set()  # What it takes over from can be stopped now.
 
     def _count_refused(self, now: datetime) -> None:
         """Say now and then that there were some: anybody may send them."""
