@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -172,6 +173,16 @@ class PushRig:
             for name, hours in (("start", 1), ("end", 2))
         }
         self.stage.insert_event(calendar, meeting(summary=title, **times))
+
+    @contextlib.contextmanager
+    def unwritable(self) -> Iterator[None]:
+        """Keep the ledger from being written, as a full disk does; it can still be read."""
+        with contextlib.closing(
+            sqlite3.connect(self.folder / "ledger.db", isolation_level=None)
+        ) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+            other.execute("ROLLBACK")
 
     def advance(self, **duration: float) -> None:
         self.clock.advance(timedelta(**duration))

@@ -510,6 +510,24 @@ async def test_messages_dont_get_round_googles_pause(rig: PushRig) -> None:
     assert rig.reads() == asked
 
 
+async def test_a_full_disk_opens_nothing_and_loses_no_message(rig: PushRig) -> None:
+    """What couldn't be written down isn't asked for; what rings is heard all the same."""
+    rig.ledger.database.execute("PRAGMA busy_timeout = 0")
+    rig.stage.faults.add(Fault(path="state=sync", drop=True))
+    with rig.unwritable(), capture_logs() as logs:
+        await rig.push.look()
+    assert "ledger_write_failed" in [each["event"] for each in logs]
+    assert rig.watches() == 0
+    await rig.push.look()
+    headers = rig.message()
+    with rig.unwritable():
+        assert (await rig.post(headers)).status_code == 204
+        await until(rig.reads)
+    assert not rig.push.covers(PRIMARY)
+    assert (await rig.post(headers)).status_code == 204
+    assert rig.push.covers(PRIMARY)
+
+
 # ── the receiver ─────────────────────────────────────────────────────────────────────────
 
 
