@@ -170,12 +170,14 @@ class Push:
 
     async def run(self) -> None:
         """Look after the channels until cancelled."""
-        if self._ledger.database.recovered_at is not None:
-            self._known.doubt_all()
+        is_new = True
         try:
             while True:
                 self._asked.clear()
                 try:
+                    if is_new and self._ledger.database.recovered_at is not None:
+                        self._known.doubt_all()
+                    is_new = False
                     await self.look()
                 except Exception:  # noqa: BLE001 - The task's outermost frame: polling goes on without it.
                     _log.exception("push_look_failed")
