@@ -82,9 +82,13 @@ class Agenda:
     def _is_modest(decision: Decision) -> bool:
         return decision.join and decision.code not in FIRM
 
-    def begun_by(self, instant: datetime) -> tuple[Judged, ...]:
-        """Answer everything that starts up to `instant`, however long ago it ended."""
-        return self._judged[: bisect.bisect_right(self._starts, instant)]
+    def begun_by(
+        self, instant: datetime, also: frozenset[OccurrenceKey] = frozenset()
+    ) -> tuple[Judged, ...]:
+        """Answer everything that starts up to `instant`, however long ago it ended; and `also`."""
+        begun = bisect.bisect_right(self._starts, instant)
+        later = {self._places[key] for key in also if self._places.get(key, -1) >= begun}
+        return (*self._judged[:begun], *(self._judged[index] for index in sorted(later)))
 
     def instants(self, now: datetime, lead: timedelta, limit: int) -> list[datetime]:
         """Answer the next `limit` distinct instants at which a stay may begin or end."""

@@ -10,17 +10,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
 
 from locum.agenda import Agenda
+from locum.core.consent import series_of
 from locum.core.model import (
     Action,
     Adopt,
     Amend,
+    CalendarEvent,
     Code,
     Decision,
     EndReason,
@@ -31,8 +33,10 @@ from locum.core.model import (
     Mark,
     MeetingKey,
     OccurrenceKey,
+    OptOut,
     Phase,
     Plan,
+    SeriesKey,
     SessionKey,
     SessionRecord,
     Stay,
@@ -72,6 +76,8 @@ class Setting:
     engines: Mapping[str, PresenceEngine]
     prices: Mapping[str, float]
     purse: Purse | None = None
+    notice: timedelta = timedelta(0)
+    """How long before a join the owner is told; zero is never."""
 
 
 class Controller:
@@ -87,6 +93,7 @@ class Controller:
         metrics: Metrics,
         setting: Setting,
         arm: Callable[[Sequence[datetime]], None],
+        on_pass: Callable[[], None] = lambda: None,
     ) -> None:
         self._ledger = ledger
         self._clock = clock
@@ -95,6 +102,7 @@ class Controller:
         self._metrics = metrics
         self._setting = setting
         self._arm = arm
+        self._on_pass = on_pass
         self._agenda = Agenda()
         self._asked = asyncio.Event()
         self._stopping = False
@@ -104,8 +112,11 @@ class Controller:
         self._preparing = Tasks()
         self._prepared: dict[str, datetime] = {}
         self._decided: dict[OccurrenceKey, tuple[MeetingKey, Code]] = {}
+        self._moved: frozenset[OccurrenceKey] = frozenset()
         self._over_budget: set[OccurrenceKey] = set()
+        self._opt_outs: tuple[OptOut, ...] = ()
         self._last_pass = time.monotonic()
+        self._held_back: Mapping[SessionKey, tuple[str, str]] = {}
 
     # ── what others call ─────────────────────────────────────────────────────────────────
 
@@ -127,6 +138,11 @@ class Controller:
         self.events_changed()
 
     @property
+    def held_back(self) -> tuple[tuple[str, str], ...]:
+        """What isn't joined because of a restored ledger: titles, each with its reason."""
+        return tuple(self._held_back.values())
+
+    @property
     def stopping(self) -> bool:
         return self._stopping
 
@@ -138,17 +154,35 @@ class Controller:
         self.rejudge()
         self._events_are_news = False
 
+    def look_back(self) -> None:
+        """Ask for a pass that sees what went by unseen: time has jumped, or stood still."""
+        self._looks_back = True
+        self.ask()
+
     def rejudge(self) -> None:
         """Decide everything anew: the policy, or what a person said, has changed."""
-        self._agenda.rejudge(self._setting.policy, self._ledger.calendars.marks())
+        self._judge()
         self.ask()
         self._record_decisions(self._agenda.judged)
+
+    def _judge(self) -> None:
+        opt_outs = self._ledger.calendars.opt_outs()
+        self._agenda.rejudge(self._setting.policy, self._ledger.calendars.marks())
+        self._opt_outs = opt_outs
+        # Moved far into the past, it isn't near any more: it was missed all the same.
+        self._moved |= {
+            item.event.occurrence
+            for item in self._agenda.judged
+            if (last := self._decided.get(item.event.occurrence)) is not None
+            and last[0] != item.event.meeting
+            and last[1] in _JOINING_CODES
+        }
 
     def begin(self) -> None:
         """Take up where the ledger says that the last process stopped."""
         self._decided = self._ledger.calendars.last_decisions()
         self._agenda.take(self._ledger.calendars.events())
-        self._agenda.rejudge(self._setting.policy, self._ledger.calendars.marks())
+        self._judge()
         # What went by while we were down was missed: look back as far as the calendar did.
         self._looks_back = True
         self._pass_or_log()
@@ -178,6 +212,20 @@ class Controller:
         await self._writing.cancel()
         await self._preparing.cancel()
 
+    async def hand_over(self, keys: Collection[SessionKey], within: timedelta) -> None:
+        """Stop passing; let the next process adopt the sessions of `keys`, and end the others.
+
+        For a ledger that only a new start can mend: nothing is written up.
+        """
+        self._stopping = True
+        self.ask()
+        for key in self._dispatcher.running().difference(keys):
+            self._dispatcher.stop(key, EndReason.SHUTDOWN)
+        await self._dispatcher.hand_over(keys)
+        await self._dispatcher.drain(within)
+        await self._writing.cancel()
+        await self._preparing.cancel()
+
     def _wind_up(self, record: SessionRecord) -> None:
         """Write up what is over, and what was in its room and waits to be tried again.
 
@@ -197,6 +245,7 @@ class Controller:
             self._last_pass = time.monotonic()
         except Exception:  # noqa: BLE001 - The loop's outermost frame: it outlives any one pass.
             _log.exception("pass_failed")
+        self._on_pass()
 
     # ── one pass ─────────────────────────────────────────────────────────────────────────
 
@@ -204,18 +253,34 @@ class Controller:
         """Look at the present once, and act."""
         if self._events_are_news:
             self.events_changed()
+        elif self._ledger.calendars.opt_outs() != self._opt_outs:
+            self.rejudge()  # Said in a meeting: its attendance wrote it down, wherever it ran.
+        records = self._records()
+        also = self._moved.union(*(record.occurrences for record in records if record.is_open))
         if self._looks_back:
-            self._pass(self._agenda.begun_by(self._clock.now() + self._ahead))
+            self._pass(self._agenda.begun_by(self._clock.now() + self._ahead, also))
             self._looks_back = False
             return
-        records = self._records()
-        also = frozenset(
-            occurrence
-            for record in records
-            if record.is_open
-            for occurrence in record.occurrences
-        )
         self._pass(tuple(self._agenda.near(self._clock.now(), self._ahead, also)))
+        self._moved = frozenset()
+
+    def outlook(
+        self, ahead: timedelta, also: frozenset[OccurrenceKey]
+    ) -> tuple[Plan, tuple[SessionRecord, ...]]:
+        """Answer what is planned from now to `ahead`, and of `also`, with the sessions that count.
+
+        It changes nothing.
+        """
+        now = self._clock.now()
+        records = self._records()
+        serving = (o for record in records if record.is_open for o in record.occurrences)
+        near = self._agenda.near(now, max(ahead, self._ahead), also.union(serving))
+        return arrange(near, self._setting.policy, records, now), records
+
+    @property
+    def over_budget(self) -> frozenset[OccurrenceKey]:
+        """The occurrences that a cap keeps us from."""
+        return frozenset(self._over_budget)
 
     @property
     def _ahead(self) -> timedelta:
@@ -230,7 +295,7 @@ class Controller:
         running = self._dispatcher.running() | {
             SessionKey(str(name)) for name in self._writing.names()
         }
-        actions = self._held_back(reconcile(plan, records, running, policy, now), records)
+        actions = self._hold_back(reconcile(plan, records, running, policy, now), records, now)
         for action in actions:
             if isinstance(action, Leave):
                 # Before all that writes: a full disk keeps nobody in a meeting.
@@ -247,19 +312,26 @@ class Controller:
         self._metrics.meetings_armed(self._agenda.armed)
         self._metrics.pass_finished(now)
 
-    def _held_back(
-        self, actions: tuple[Action, ...], records: Sequence[SessionRecord]
+    def _hold_back(
+        self, actions: tuple[Action, ...], records: Sequence[SessionRecord], now: datetime
     ) -> tuple[Action, ...]:
-        """Leave out the joins that a restored ledger can't answer for yet."""
+        """Leave out what a restored ledger can't answer for yet."""
         hold = Hold.of(self._ledger.database)
-        if hold is None:
-            return actions
-        states = self._ledger.calendars.states()
-        return tuple(
-            action
-            for action in actions
-            if not isinstance(action, Join) or hold.reason(action.stay, states, records) is None
-        )
+        held: dict[SessionKey, tuple[str, str]] = {}
+        kept: set[SessionKey] = set()
+        if hold is not None:
+            states = self._ledger.calendars.states()
+            kept = {record.key for record in records if hold.keeps(record, states, now)}
+            for action in actions:
+                if isinstance(action, Join) and (
+                    reason := hold.reason(action.stay, states, records)
+                ):
+                    held[action.stay.key] = action.stay.meetings[0].title, reason
+        for key, (_, reason) in held.items():
+            if self._held_back.get(key, ("", ""))[1] != reason:
+                _log.warning("join_held_back", session_key=key, reason=reason)
+        self._held_back = held
+        return tuple(action for action in actions if not _is_held(action, held, kept))
 
     def _records(self) -> tuple[SessionRecord, ...]:
         return self._ledger.sessions.unfinished_and_since(self._clock.now() - _MEMORY)
@@ -313,7 +385,7 @@ class Controller:
         if not news:
             return
         _log.error("join_over_budget", session_key=stay.key, problem=str(error))
-        reason = f"over budget: {error.refused.reason}"
+        reason = error.refused.reason
         overruled = [
             replace(item, decision=Decision(join=False, code=Code.OVER_BUDGET, reason=reason))
             for item in self._agenda.near(now, timedelta(0), frozenset(news))
@@ -456,6 +528,7 @@ class Controller:
         lead = self._setting.policy.lead
         instants = self._agenda.instants(now, lead, _MOST_TIMERS)
         instants += self._agenda.instants(now, lead + _PREPARE, 2)
+        instants += self._agenda.instants(now, lead + self._setting.notice, 2)
         nearest = next_wakeup(plan, records, now)
         if nearest is not None:
             instants.append(nearest)
@@ -466,6 +539,19 @@ class Controller:
     def mark(self, occurrence: OccurrenceKey, mark: Mark | None) -> None:
         self._ledger.calendars.set_mark(occurrence, mark, at=self._clock.now())
         self.rejudge()
+
+    def opt_out(self, event: CalendarEvent, *, by: str) -> None:
+        """Leave this event's series and never go there again; what runs is left at once."""
+        now = self._clock.now()
+        said = OptOut(series_of(event.occurrence), now, by=by, title=event.title)
+        self._ledger.calendars.opt_out(said)
+        self.rejudge()
+
+    def opt_in(self, series: SeriesKey) -> bool:
+        """Take an opt-out back; answers whether there was one."""
+        found = self._ledger.calendars.opt_in(series)
+        self.rejudge()
+        return found
 
     def stop_session(self, record: SessionRecord) -> None:
         """Leave now, and never again for the occurrences that have begun."""
@@ -493,6 +579,16 @@ _JOINING_CODES = frozenset(
         Code.USER_JOIN,
     }
 )
+
+
+def _is_held(
+    action: Action, held: Collection[SessionKey], kept: Collection[SessionKey]
+) -> bool:
+    if isinstance(action, Join):
+        return action.stay.key in held
+    if isinstance(action, Amend):
+        return action.record.key in kept
+    return isinstance(action, (Leave, GiveUp)) and action.key in kept
 
 
 @contextlib.contextmanager

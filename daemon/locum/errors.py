@@ -24,6 +24,10 @@ class PermanentError(LocumError):
     """Trying again can't help; record it and go on with the rest."""
 
 
+class GoneError(PermanentError):
+    """The other side itself says that it is gone, or not ours to see any more."""
+
+
 class HumanNeededError(LocumError):
     """Nothing more will work until a person acts; `hint` says what to do."""
 

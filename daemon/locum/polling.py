@@ -13,9 +13,21 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from locum.core.model import CalendarAccess, CalendarRef, TimeWindow
-from locum.errors import HumanNeededError, LocumError, PermanentError, TransientError
-from locum.ledger import Ledger
+from locum.core.model import (
+    CalendarAccess,
+    CalendarEvent,
+    CalendarRef,
+    EventStatus,
+    TimeWindow,
+)
+from locum.errors import (
+    GoneError,
+    HumanNeededError,
+    LocumError,
+    PermanentError,
+    TransientError,
+)
+from locum.ledger import Applied, Ledger
 from locum.metrics import Metrics
 from locum.ports import CalendarSource, Clock, Delta
 
@@ -32,11 +44,18 @@ _FIRST_BACKOFF = timedelta(seconds=15)
 _SLOWEST_BACKOFF = timedelta(minutes=15)
 _JITTER = 0.1
 
+_EARLY = timedelta(hours=1)
+"""The longest lead: that early we may be in."""
+
+_MOST_SOUGHT = 20
+"""How many events are asked for by themselves: a reading that lost a thousand is at fault."""
+
 
 @dataclass(frozen=True)
 class Pace:
     """How often to look. `delta_from`: with that many calendars, ask for changes first.
 
+    `keep_refused`: how long what is armed outlives its calendar.
     `safety` is for a calendar that rings by itself: what its lost messages cost at most.
     """
 
@@ -44,6 +63,7 @@ class Pace:
     idle: timedelta
     horizon: timedelta
     delta_from: int
+    keep_refused: timedelta = timedelta(hours=24)
     safety: timedelta = timedelta(0)
 
 
@@ -122,6 +142,8 @@ class Polling:
         except PermanentError as error:
             wait = _BLOCKED
             self._failed(calendar, "refused", error)
+            if isinstance(error, GoneError):
+                self._let_go(calendar)
         else:
             if self._failures.pop(calendar, 0):
                 _log.info("calendar_read_again", calendar=str(calendar))
@@ -136,10 +158,14 @@ class Polling:
         due_in_full = due_in_full or calendar in self._failures
         delta = None if due_in_full else await self._delta(source, calendar)
         if delta is None or delta.changed:
-            unconfirmed = await self._read(source, calendar)
-            if unconfirmed:
+            applied = await self._read(source, calendar)
+            if applied.unconfirmed:
                 return _CONFIRM
-            self._read_in_full[calendar] = now
+            if applied.vanished:
+                # Nobody told of their end, and nobody will tell if this was a mistake.
+                self._read_in_full.pop(calendar, None)
+            else:
+                self._read_in_full[calendar] = now
         if delta is not None:
             # Not before what it told of was read: a change whose reading failed is told again.
             self._ledger.calendars.note_sync_token(calendar, delta.sync_token)
@@ -165,12 +191,12 @@ class Polling:
         # Without a token nothing is known of what changed until now.
         return delta if token else replace(delta, changed=True)
 
-    async def _read(self, source: CalendarSource, calendar: CalendarRef) -> int:
+    async def _read(self, source: CalendarSource, calendar: CalendarRef) -> Applied:
         now = self._clock.now()
         window = TimeWindow(now - _LOOK_BACK, now + self._pace.horizon)
         reading = await source.read(calendar, window)
         if calendar not in self._sources:
-            return 0  # A reload has dropped it meanwhile, and with it what it shows.
+            return Applied()  # A reload has dropped it meanwhile, and with it what it shows.
         for malformed in reading.malformed:
             _log.warning(
                 "event_skipped",
@@ -184,18 +210,64 @@ class Polling:
         ):
             _log.warning("calendar_without_details", calendar=str(calendar))
         applied = self._ledger.calendars.apply(reading)
-        if applied.changed:
-            _log.info("calendar_changed", calendar=str(calendar), events=applied.changed)
+        found = await self._seek(source, applied.absent, window)
+        if applied.changed or found:
+            changed = applied.changed + found
+            _log.info("calendar_changed", calendar=str(calendar), events=changed)
             self._on_change()
-        return applied.unconfirmed
+        return replace(applied, unconfirmed=applied.unconfirmed - found)
+
+    async def _seek(
+        self, source: CalendarSource, absent: Sequence[CalendarEvent], window: TimeWindow
+    ) -> int:
+        """Ask for what is missing while it should be running; answers how many turned up.
+
+        Moved beyond the horizon, it is in no reading, and yet not gone: whoever sits in it
+        must know that.
+        """
+        now = self._clock.now()
+        found = 0
+        running = [each for each in absent if _may_be_on(each, now)]
+        for event in running[:_MOST_SOUGHT]:
+            try:
+                seen = await source.find(event.calendar, event.event_id)
+            except LocumError as error:
+                _log.info("event_not_sought", event_id=event.event_id, problem=str(error))
+                break  # The second look decides.
+            if seen is None or seen.event_id != event.event_id:
+                continue
+            shown = window.overlaps(seen.start, seen.end or seen.start)
+            # What the reading should have shown is for the next one to show.
+            if seen.status is EventStatus.CANCELLED or not shown:
+                self._ledger.calendars.put_found(seen)
+                found += 1
+        return found
 
     def _failed(self, calendar: CalendarRef, outcome: str, error: LocumError) -> int:
         """Tell of a failed look; answers how many there were in a row."""
         self._failures[calendar] = self._failures.get(calendar, 0) + 1
         self._metrics.calendar_polled(account=calendar.account, outcome=outcome)
         is_news = self._ledger.calendars.note_failure(
-            calendar, at=self._clock.now(), problem=str(error)
+            calendar,
+            at=self._clock.now(),
+            problem=str(error),
+            refused=isinstance(error, GoneError),
         )
         log = _log.error if is_news else _log.debug
         log("calendar_unreadable", calendar=str(calendar), kind=outcome, problem=str(error))
         return self._failures[calendar]
+
+    def _let_go(self, calendar: CalendarRef) -> None:
+        """Drop what a calendar that is gone has armed, once it has been gone for long enough."""
+        keep = self._pace.keep_refused
+        dropped = self._ledger.calendars.drop_refused(
+            calendar, now=self._clock.now(), keep=keep
+        )
+        if dropped:
+            _log.warning("calendar_let_go", calendar=str(calendar), events=dropped)
+            self._on_change()
+
+
+def _may_be_on(event: CalendarEvent, now: datetime) -> bool:
+    is_over = event.end is not None and event.start < event.end <= now
+    return event.start - _EARLY <= now and not is_over

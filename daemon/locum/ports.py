@@ -6,7 +6,7 @@ The ledger has no port: tests use the real thing.
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Protocol
 
 from locum.core.channels import Channel
 from locum.core.model import (
+    CalendarEvent,
     CalendarReading,
     CalendarRef,
     EndReason,
@@ -25,6 +26,7 @@ from locum.core.model import (
     SessionKey,
     TimeWindow,
 )
+from locum.core.notices import Notice
 from locum.core.secret import Secret
 from locum.errors import PermanentError
 
@@ -86,8 +88,9 @@ class CalendarSource(Protocol):
     Every method may raise:
         TransientError: Busy or out of quota; `retry_after` says when to ask again.
         HumanNeededError: The sign-in has ended; `hint` says how to renew it.
-        PermanentError: This calendar can't be read (gone, or not shared any more).
-    None of these cancels anything that was armed by an earlier reading.
+        GoneError: The calendar is gone, or not shared any more; so says its owner's side.
+        PermanentError: This calendar can't be read, for another reason that won't pass.
+    None of these cancels at once what was armed by an earlier reading.
     """
 
     @property
@@ -95,6 +98,10 @@ class CalendarSource(Protocol):
 
     async def read(self, calendar: CalendarRef, window: TimeWindow) -> CalendarReading:
         """Read every event that touches `window`, with all pages, or raise."""
+        ...
+
+    async def find(self, calendar: CalendarRef, event_id: str) -> CalendarEvent | None:
+        """Ask for one event, wherever it has moved to; None if it can't be had any more."""
         ...
 
     async def changes(self, calendar: CalendarRef, sync_token: str) -> Delta:
@@ -219,7 +226,17 @@ class Ended:
     detail: str = ""
 
 
-SessionEvent = Waiting | Admitted | Roster | Ended
+@dataclass(frozen=True)
+class Said:
+    """What another participant said or wrote, from an engine that hears; never our own words."""
+
+    at: datetime
+    speaker: str  #: As the room shows it; empty if it can't be told.
+    text: str
+    in_chat: bool = False
+
+
+SessionEvent = Waiting | Admitted | Roster | Said | Ended
 
 
 @dataclass(frozen=True)
@@ -250,6 +267,15 @@ class MeetingSession(Protocol):
 
     def events(self) -> AsyncIterator[SessionEvent]:
         """Tell what happens, until `Ended`. Short outages are ridden out inside."""
+        ...
+
+    async def post(self, text: str) -> None:
+        """Write into the room's chat. Called only where the engine `can_chat`.
+
+        Raises:
+            TransientError: It isn't there; call again.
+            PermanentError: This room has no chat for us.
+        """
         ...
 
     async def leave(self) -> Remains:
@@ -367,6 +393,38 @@ class SummarySink(Protocol):
         ...
 
 
+# ── telling the owner ────────────────────────────────────────────────────────────────────
+
+
+class NoticeTarget(Protocol):
+    """One place where the owner is told: a phone, a webhook, a mailbox."""
+
+    @property
+    def id(self) -> str:
+        """Name it for ever, without giving its secrets away: what it has is noted under this."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What people call it, without its secrets."""
+        ...
+
+    async def send(self, notice: Notice) -> None:
+        """Deliver it, within a bounded time.
+
+        Not idempotent. One that raised may have arrived all the same.
+
+        Raises:
+            TransientError: Not now.
+            PermanentError: Never, as it is configured.
+        """
+        ...
+
+    async def check(self) -> tuple[Finding, ...]:
+        """Try whether it could be used, sending nothing. Raises nothing."""
+        ...
+
+
 # ── dispatch ─────────────────────────────────────────────────────────────────────────────
 
 
@@ -386,6 +444,10 @@ class Dispatcher(Protocol):
         ...
 
     def running(self) -> frozenset[SessionKey]: ...
+
+    async def hand_over(self, keys: Collection[SessionKey]) -> None:
+        """Abandon these where they stand: the next process knows their names, and adopts them."""
+        ...
 
     async def drain(self, within: timedelta) -> None:
         """Wait for what is running to end, then abandon it where it stands.

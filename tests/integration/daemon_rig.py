@@ -75,11 +75,13 @@ class DaemonRig:
     personas: dict[str, PersonaCard]
     engine_names: tuple[str, ...] = ("pika",)
     attendance: AttendanceClass = Attendance
+    equip: Callable[[PikaStreamEngine], PresenceEngine] = lambda engine: engine
     engines: dict[str, PresenceEngine] = field(default_factory=dict)
     _events: dict[str, CalendarEvent] = field(default_factory=dict)
     _running: list[asyncio.Task[None]] = field(default_factory=list)
     watched: tuple[CalendarRef, ...] = (_WORK,)
     is_up: bool = False
+    on_pass: Callable[[], None] = lambda: None
 
     # ── its life ─────────────────────────────────────────────────────────────────────────
 
@@ -90,7 +92,7 @@ class DaemonRig:
         # A test that takes the ledger away must not block the loop for five seconds.
         self.ledger.database.execute("PRAGMA busy_timeout = 0")
         self.metrics = Metrics()
-        self.engines = {name: self._engine() for name in self.engine_names}
+        self.engines = {name: self.equip(self._engine()) for name in self.engine_names}
         self.dispatcher = InProcess(self._factory(), on_end=self._ask)
         self.debrief = Debrief(
             self.ledger,
@@ -114,6 +116,7 @@ class DaemonRig:
             metrics=self.metrics,
             setting=self.setting(),
             arm=self.wakeups.arm,
+            on_pass=self._passed,
         )
         if controlled:
             self.ledger.calendars.forget_calendars(self.watched)
@@ -123,6 +126,9 @@ class DaemonRig:
 
     def _ask(self) -> None:
         self.controller.ask()
+
+    def _passed(self) -> None:
+        self.on_pass()
 
     def setting(self, **changes: Any) -> Setting:
         prices = dict.fromkeys(self.engines, 0.275)

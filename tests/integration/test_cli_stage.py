@@ -510,6 +510,7 @@ def test_a_day_with_the_daemon(rig: Rig, daemon: subprocess.Popen[bytes]) -> Non
 
     _second_daemon_is_refused(rig, daemon.pid)
     _skip_and_undo(rig)
+    _opt_out_and_undo(rig)
 
     joined = locum_does(rig, "join", ROOM, "--title", "By hand", "--json", *config)
     session = json.loads(joined.stdout)["session"]
@@ -560,6 +561,23 @@ def _skip_and_undo(rig: Rig) -> None:
     undone = locum_does(rig, "skip", "tide tables", "--undo", "--json", *config)
     assert json.loads(undone.stdout)["event"]["code"] == "accepted"
     assert locum_does(rig, "skip", "nothing like it", *config).returncode == 1
+
+
+def _opt_out_and_undo(rig: Rig) -> None:
+    """What somebody opted out of is listed with a name, and skipped until that is undone."""
+    config = ("-c", rig.config)
+    assert locum_does(rig, "opt-out", *config).stdout == "Nobody has opted out of anything.\n"
+    told = locum_does(rig, "opt-out", "tide tables", "--by", "Dana", *config)
+    assert "Review of the tide tables" in told.stdout
+    assert "by Dana" in told.stdout
+    planned = decisions(locum_does(rig, "plan", "--json", *config))
+    assert planned[0] == ("Review of the tide tables", "opted_out")
+    undone = locum_does(rig, "opt-out", "tide tables", "--undo", "--json", *config)
+    assert json.loads(undone.stdout) == {"opt_outs": []}
+    planned = decisions(locum_does(rig, "plan", "--json", *config))
+    assert planned[0] == ("Review of the tide tables", "accepted")
+    assert locum_does(rig, "opt-out", "tide tables", "--undo", *config).returncode == 1
+    assert locum_does(rig, "opt-out", "--undo", *config).returncode == 2
 
 
 def _why(rig: Rig) -> None:

@@ -42,7 +42,7 @@ async def _live(rig: DaemonRig) -> None:
 # ── one thing goes wrong, the rest goes on ───────────────────────────────────────────────
 
 
-async def test_a_stale_claim_delays_nobody_else(tmp_path: Path) -> None:
+async def test_rule_16_a_stale_claim_delays_nobody_else(tmp_path: Path) -> None:
     """One of three was edited unseen: the others go in at once, and it at its new time."""
     async with daemon_rig(tmp_path, pika=FAST) as rig:
         rig.boot()
@@ -137,7 +137,7 @@ async def test_rule_45_there_and_back_again(tmp_path: Path) -> None:
         assert rig.stage.peak_in_room == 1
 
 
-async def test_declined_and_accepted_again(tmp_path: Path) -> None:
+async def test_rule_20_declined_and_accepted_again(tmp_path: Path) -> None:
     """Two edits of one's mind: out, and in again, never two of us."""
     async with daemon_rig(tmp_path, pika=FAST) as rig:
         rig.boot()

@@ -26,7 +26,13 @@ from locum.core.model import (
     EventStatus,
     TimeWindow,
 )
-from locum.errors import ConfigError, HumanNeededError, PermanentError, TransientError
+from locum.errors import (
+    ConfigError,
+    GoneError,
+    HumanNeededError,
+    PermanentError,
+    TransientError,
+)
 from locum.ports import Delta, Health
 from locum.rehearsal.faults import Fault
 from locum.rehearsal.google import GoogleStage, google_app
@@ -111,7 +117,7 @@ async def test_an_empty_calendar_is_an_empty_reading(source: GoogleCalendarSourc
     assert (reading.events, reading.removed_ids, reading.malformed) == ((), (), ())
 
 
-async def test_recurrences_come_expanded_and_cut_to_the_window(
+async def test_rule_38_recurrences_come_expanded_and_cut_to_the_window(
     rig: GoogleRig, source: GoogleCalendarSource
 ) -> None:
     """An unbounded daily series has as many instances as the window has days."""
@@ -129,7 +135,7 @@ async def test_recurrences_come_expanded_and_cut_to_the_window(
     assert len({event.uid for event in reading.events}) == 1
 
 
-async def test_a_deleted_event_is_cancelled_or_removed(
+async def test_rule_11_a_deleted_event_is_cancelled_or_removed(
     rig: GoogleRig, source: GoogleCalendarSource
 ) -> None:
     """With its time it is a cancelled event; bare, only its id is left."""
@@ -143,7 +149,7 @@ async def test_a_deleted_event_is_cancelled_or_removed(
     assert reading.removed_ids == (event_id,)
 
 
-async def test_thousands_of_events_on_short_and_empty_pages_are_all_seen(
+async def test_rule_57_events_on_short_and_empty_pages_are_all_seen(
     rig: GoogleRig, source: GoogleCalendarSource
 ) -> None:
     """Pages may be short or empty and still go on."""
@@ -224,7 +230,7 @@ async def test_the_delta_lane_says_whether_anything_moved(
     assert not (await source.changes(PRIMARY, moved.sync_token)).changed
 
 
-async def test_an_expired_sync_token_means_read_anew(
+async def test_rule_56_an_expired_sync_token_means_read_anew(
     rig: GoogleRig, source: GoogleCalendarSource
 ) -> None:
     """410 is no error of ours: the window must be read, and the lane begun again."""
@@ -239,7 +245,7 @@ async def test_a_sync_token_that_is_none_means_read_anew(source: GoogleCalendarS
     assert await source.changes(PRIMARY, "junk") == Delta(changed=True, sync_token=None)
 
 
-async def test_a_last_page_without_sync_token_means_read_anew(
+async def test_rule_57_a_last_page_without_sync_token_means_read_anew(
     rig: GoogleRig, source: GoogleCalendarSource
 ) -> None:
     """Not "no events": the place to go on is lost, and a plain stand-in never gives one."""
@@ -250,7 +256,7 @@ async def test_a_last_page_without_sync_token_means_read_anew(
     assert (await source.changes(PRIMARY, "")).sync_token
 
 
-async def test_410_at_the_start_of_the_lane_is_transient(
+async def test_rule_56_a_410_at_the_start_of_the_lane_is_transient(
     rig: GoogleRig, source: GoogleCalendarSource
 ) -> None:
     """Without a token there is nothing to forget: back off, don't recurse."""
@@ -271,10 +277,10 @@ async def test_410_at_the_start_of_the_lane_is_transient(
         (403, "quotaExceeded", TransientError, "out of quota"),
         (429, "rateLimitExceeded", TransientError, "out of quota"),
         (429, "somethingElse", TransientError, "out of quota"),
-        (403, "forbidden", PermanentError, "work/primary: no permission to read it"),
-        (403, "requiredAccessLevel", PermanentError, "no permission to read it"),
-        (404, "notFound", PermanentError, "work/primary: not found"),
-        (410, "deleted", PermanentError, "work/primary: not found"),
+        (403, "forbidden", GoneError, "work/primary: no permission to read it"),
+        (403, "requiredAccessLevel", GoneError, "no permission to read it"),
+        (404, "notFound", GoneError, "work/primary: not found"),
+        (410, "deleted", GoneError, "work/primary: not found"),
         (410, "fullSyncRequired", TransientError, "a full read is needed"),
         (410, "updatedMinTooLongAgo", TransientError, "a full read is needed"),
         (400, "badRequest", PermanentError, "refuses the request"),
@@ -347,7 +353,7 @@ async def test_retry_after_is_believed_within_reason(
         b'{"data": []}',
     ],
 )
-async def test_an_answer_that_makes_no_sense_is_no_empty_calendar(
+async def test_rule_58_an_answer_that_makes_no_sense_is_no_empty_calendar(
     rig: GoogleRig, source: GoogleCalendarSource, body: bytes
 ) -> None:
     """A proxy's page, or half an answer, must never retire what is armed."""
@@ -424,7 +430,7 @@ async def test_pages_without_end_are_an_error(
         await source.read(PRIMARY, WINDOW)
 
 
-async def test_an_error_on_a_later_page_gives_no_partial_reading(
+async def test_rule_56_57_an_error_on_a_later_page_gives_no_partial_reading(
     rig: GoogleRig, source: GoogleCalendarSource
 ) -> None:
     """Complete or nothing: half a list would look like cancellations."""

@@ -211,10 +211,12 @@ def test_a_life_is_written_from_join_to_filing(ledger: Ledger) -> None:
     sessions = ledger.sessions
     sessions.transition(key, Phase.WAITING, at=at(0), handle=SessionHandle("h1"), durable=False)
     sessions.transition(key, Phase.LIVE, at=at(1), admitted_at=at(1))
-    sessions.others_present(key, 3)
-    record = sessions.get(key)
-    assert record is not None
-    assert (record.handle, record.admitted_at, record.others_present) == ("h1", at(1), 3)
+    for others, accompanied in ((0, False), (3, True), (0, True)):
+        sessions.others_present(key, others)
+        record = sessions.get(key)
+        assert record is not None
+        assert (record.others_present, record.accompanied) == (others, accompanied)
+        assert (record.handle, record.admitted_at) == ("h1", at(1))
     sessions.transition(key, Phase.LEAVING, at=at(29), reason=EndReason.SCHEDULED_END)
     remains = Remains(notes=(EngineNote("stage", "A note."),), bodies=("{}",))
     sessions.close_attempt(key, at=at(29.1), outcome="scheduled_end", remains=remains)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from locum.core.channels import Channel, ChannelState
 from locum.core.model import (
@@ -35,6 +37,7 @@ from tests.integration.ledger_rig import (
     stay,
 )
 from tests.unit.builders import HOME, TEN, WORK, at, event, judged
+from tests.unit.drawn import pick, thorough
 
 
 @pytest.fixture
@@ -161,6 +164,35 @@ def test_rule_58_seen_again_in_between_counts_from_the_beginning(ledger: Ledger)
     for events in ([event()], [], [event()], []):
         ledger.calendars.apply(reading(*events))
     assert titles(ledger) == ["weekly"]
+
+
+@settings(thorough, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.integers(0, 4**3 - 1), min_size=1, max_size=8))
+def test_rule_58_60_absence_from_one_reading_is_no_cancellation(
+    ledger: Ledger, numbers: list[int]
+) -> None:
+    """Whatever readings follow each other: gone is what two lacked in a row, or one removed."""
+    with ledger.database.transaction(durable=False):  # No example waits for the disk.
+        for each in ("a", "b", "c"):
+            ledger.calendars._drop(WORK, each)
+        standing: dict[str, int] = {}  # How many readings in a row have lacked it.
+        for number in numbers:
+            said = dict(zip(("a", "b", "c"), pick(number, 4, 4, 4), strict=True))
+            shown, absent, removed, unreadable = (
+                [uid for uid in said if said[uid] == state] for state in range(4)
+            )
+            standing |= dict.fromkeys(shown, 0)
+            standing |= {uid: standing[uid] + 1 for uid in absent if uid in standing}
+            standing = {u: n for u, n in standing.items() if n < 2 and u not in removed}
+            malformed = tuple(Malformed(uid, "no start") for uid in unreadable)
+            events = [event(uid) for uid in shown]
+            ledger.calendars.apply(
+                reading(*events, removed_ids=tuple(removed), malformed=malformed)
+            )
+            known = {
+                e.uid for e in ledger.calendars.events() if e.status is EventStatus.CONFIRMED
+            }
+            assert known == set(standing)
 
 
 def test_outside_of_the_window_absence_says_nothing_new(ledger: Ledger) -> None:

@@ -347,6 +347,23 @@ async def test_with_many_calendars_the_window_is_read_only_on_a_change(
     assert rig.requests() == ["changes"]
 
 
+async def test_rule_58_what_vanished_without_a_word_is_looked_for_again(
+    delta_rig: PollRig,
+) -> None:
+    """Two wrong answers in a row don't blind the delta lane until the hour is over."""
+    rig = delta_rig
+    rig.stage.insert_event(ANNA, meeting())
+    await rig.poll()
+    await rig.poll()
+    rig.polling.read_all_in_full()
+    for _ in range(2):
+        rig.stage.faults.add(Fault(path=EVENTS, status=200, body=NOTHING))
+        await rig.poll()
+    assert rig.titles == []
+    await rig.poll()
+    assert rig.titles == ["Weekly sync"]
+
+
 async def test_rule_37_the_window_is_read_every_hour_all_the_same(delta_rig: PollRig) -> None:
     """What slides into the horizon without an edit is no change of the calendar's."""
     rig = delta_rig
@@ -394,7 +411,7 @@ async def test_rule_56_an_expired_token_means_reading_and_beginning_anew(
     assert rig.requests() == ["changes"]
 
 
-async def test_a_change_whose_reading_failed_is_told_again(delta_rig: PollRig) -> None:
+async def test_rule_57_a_change_whose_reading_failed_is_told_again(delta_rig: PollRig) -> None:
     """The token moves on only after the window was read."""
     rig = delta_rig
     await rig.poll()

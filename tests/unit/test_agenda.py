@@ -49,6 +49,15 @@ def test_an_empty_agenda_holds_nothing() -> None:
     assert not made.busy(TEN, AHEAD)
 
 
+def test_looking_back_sees_what_an_open_session_serves_wherever_it_moved() -> None:
+    """All that has begun, however long ago; and what is ahead only where a session holds it."""
+    ahead = later(2, 600)
+    made = agenda(event("past", start=at(-900), end=at(-870)), event(), later(1, 300), ahead)
+    assert [item.event.uid for item in made.begun_by(TEN)] == ["past", "weekly"]
+    begun = made.begun_by(TEN, frozenset({ahead.occurrence, OccurrenceKey("gone")}))
+    assert [item.event.uid for item in begun] == ["past", "weekly", "e2"]
+
+
 def test_what_begins_soon_runs_or_ended_lately_is_near() -> None:
     """Half an hour after its end an event is out of sight, and four minutes ahead it comes."""
     made = agenda(event("past", start=at(-90), end=at(-60)), event(), later(1, 120))

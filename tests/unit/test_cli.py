@@ -44,15 +44,18 @@ COMMANDS = (
     ["join"],
     ["leave"],
     ["skip"],
+    ["opt-out"],
     ["reload"],
     ["doctor"],
     ["reap"],
+    ["spend"],
     ["auth", "login"],
     ["auth", "status"],
     ["auth", "revoke"],
     ["config", "check"],
     ["config", "schema"],
     ["config", "init"],
+    ["notify", "test"],
 )
 GOOD = 'state_dir = "state"\nruntime_dir = "state"\n'
 BAD = """\
@@ -146,6 +149,7 @@ def test_version() -> None:
         ["run", "--log-level", "loud"],
         ["why"],
         ["join"],
+        ["spend", "--month", "2026-13"],
         ["config", "chek"],
     ],
     ids=" ".join,

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from locum.config.example import example_text
 from locum.config.lines import dotted
 from locum.config.load import LoadedConfig, load
-from locum.config.model import Config, PersonaTable
+from locum.config.model import Config, Notify, PersonaTable
 from locum.config.schema import schema
 from locum.config.values import format_duration, is_loopback, parse_duration
 from locum.errors import ConfigError
@@ -141,9 +141,9 @@ def test_example_wants_nothing_but_its_picture(tmp_path: Path) -> None:
     )
 
 
-def test_example_shows_the_true_defaults(load_text: Loader) -> None:
+def test_example_shows_the_true_defaults(load_text: Loader, folder: Path) -> None:
     """What the example has commented out as the default is the default."""
-    uncommented = example_text()
+    uncommented, told = without_notices(example_text())
     for line in uncommented.splitlines():
         if (
             line.startswith("# ")
@@ -156,6 +156,17 @@ def test_example_shows_the_true_defaults(load_text: Loader) -> None:
 
     assert uncommented.count("lead =") == 1
     assert load_text(uncommented).config == load_text(example_text()).config
+    assert load_text(f"{example_text()}\n{told}").config.notify == Notify(
+        urls_file=folder / "notify.urls"
+    )
+
+
+def without_notices(text: str) -> tuple[str, str]:
+    """Take the tables out that turn notices on; answers the rest, and them uncommented."""
+    before, start, rest = text.partition("# [notify]")
+    tables, end, after = rest.partition("# ──")
+    lines = f"{start}{tables}".splitlines()
+    return before + end + after, "\n".join(line.removeprefix("# ") for line in lines)
 
 
 def test_bom_and_windows_line_ends_are_taken(load_text: Loader) -> None:

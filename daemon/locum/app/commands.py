@@ -17,6 +17,7 @@ from locum.core.model import (
     CalendarEvent,
     Judged,
     Mark,
+    OptOut,
     Phase,
     SessionRecord,
     instant_label,
@@ -56,6 +57,8 @@ class Commands:
             "join": self.join,
             "leave": self.leave,
             "skip": self.skip,
+            "opt-out": self.opt_out,
+            "opt-in": self.opt_in,
             "reload": self.reload,
             "poll": self.poll,
         }
@@ -83,6 +86,11 @@ class Commands:
             "now": now.isoformat(),
             "config": str(store.current.path),
             "config_problems": list(store.problems),
+            "ledger_recovery": reports.recovery(self._ledger, now),
+            "held_back": [
+                {"title": title, "reason": reason}
+                for title, reason in self._controller.held_back
+            ],
             "calendars": reports.calendars(self._ledger),
             "push": [reports.push(each) for each in self._push()],
             "armed": self._controller.agenda.armed,
@@ -152,6 +160,34 @@ class Commands:
         )
         setting = self._controller.setting
         return {"event": reports.planned(item, setting.policy, setting.prices)}
+
+    async def opt_out(self, args: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Leave an event's series, at once if we are in it, and stay away from it."""
+        event = self._one_event(_text(args, "event")).event
+        self._controller.opt_out(event, by=str(args.get("by") or ""))
+        return {"opt_outs": reports.opt_outs(self._ledger)}
+
+    async def opt_in(self, args: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Take an opt-out back; without `series` only answer which there are."""
+        text = str(args.get("series") or "")
+        if text:
+            self._controller.opt_in(self._one_opt_out(text).series)
+        return {"opt_outs": reports.opt_outs(self._ledger)}
+
+    def _one_opt_out(self, text: str) -> OptOut:
+        wanted = text.casefold()
+        known = self._ledger.calendars.opt_outs()
+        found = [each for each in known if text == each.series] or [
+            each for each in known if wanted in each.title.casefold()
+        ]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise PermanentError(
+                f'Nobody opted out of anything called "{text}". `locum opt-out` lists them.'
+            )
+        names = "; ".join(f'"{each.title}": {each.series}' for each in found[:5])
+        raise PermanentError(f"{len(found)} opt-outs fit; name one by its key: {names}")
 
     async def reload(self, _args: Mapping[str, Any]) -> Mapping[str, Any]:
         outcome = await self._reload()

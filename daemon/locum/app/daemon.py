@@ -23,6 +23,7 @@ from locum.app.commands import Commands
 from locum.app.parts import (
     Workshop,
     clock_of,
+    notify_of,
     pace_of,
     personas_of,
     policy_of,
@@ -32,6 +33,7 @@ from locum.app.parts import (
     sinks_of,
 )
 from locum.app.places import ledger_path, socket_path
+from locum.app.recovery import settle_lost_sessions
 from locum.attendance import Company, attendances
 from locum.config.model import Config
 from locum.config.places import state_dir
@@ -43,10 +45,11 @@ from locum.core.model import CalendarRef
 from locum.debrief import Debrief
 from locum.dispatch import InProcess
 from locum.errors import LocumError, TransientError
-from locum.ledger import Ledger, StateLock
-from locum.ledger.backup import keep_backup, open_ledger
+from locum.ledger import Ledger, LedgerError, StateLock
+from locum.ledger.backup import keep_backup, names_that_last, open_ledger
 from locum.ledger.hold import Hold
 from locum.metrics import Metrics, serve_metrics
+from locum.notifying import Notifications
 from locum.polling import Polling
 from locum.push import Bell, Push
 from locum.systemd import Notifier, watchdog_interval
@@ -87,6 +90,7 @@ class Daemon:
             ledger_path(self._state), backups=self._backups, now=self._clock.now()
         )
         self._ledger = Ledger(opened.database)
+        self._ledger.database.on_damage = self._ledger_damaged
         self._metrics = Metrics()
         self._workshop = Workshop(self._clock, self._state, environ)
         self._notifier = Notifier(environ)
@@ -117,6 +121,14 @@ class Daemon:
             metrics=self._metrics,
             setting=self._setting(config),
             arm=self._wakeups.arm,
+            on_pass=self._pass_ended,
+        )
+        self._notices = Notifications(
+            ledger=self._ledger,
+            clock=self._clock,
+            controller=self._controller,
+            config_problems=lambda: self._store.problems,
+            setting=notify_of(config, store.current.path, environ),
         )
         self._push = Push(
             ledger=self._ledger,
@@ -151,7 +163,13 @@ class Daemon:
         )
 
     async def run(self) -> None:
-        """Attend until SIGTERM or SIGINT; then end what was begun, and return."""
+        """Attend until SIGTERM or SIGINT; then end what was begun, and return.
+
+        Raises:
+            LedgerError: The ledger was found to be damaged; the next start restores it, and
+                adopts the presences that could be left to it.
+            PermanentError: The control socket or the metrics' port can't be had.
+        """
         # Signals first: from here on a stop is one in order. Then all that can fail: what
         # comes after it begins presences, and nothing may end us before they are ended.
         loop = asyncio.get_running_loop()
@@ -172,7 +190,18 @@ class Daemon:
             finally:
                 # The control socket stays until the end: one may ask how far the stop has come.
                 await self._stop()
+        damage = self._ledger.database.damage
+        if damage is not None:
+            raise LedgerError(
+                f"The ledger {self._ledger.database.path} is damaged: {damage}. Start again: "
+                "what is damaged is kept aside, and the ledger restored."
+            )
         _log.info("daemon_stopped")
+
+    def _ledger_damaged(self) -> None:
+        """Only a start can restore it, and systemd makes one of an end with an error."""
+        _log.error("ledger_damaged", problem=self._ledger.database.damage)
+        self._stopping.set()
 
     def _begin(self) -> None:
         if not self._stopping.is_set():
@@ -182,8 +211,10 @@ class Daemon:
             self._poll_soon()
             self._tasks.start("controller", self._controller.run())
             self._tasks.start("push", self._push.run())
+            self._tasks.start("notices", self._notices.run())
             self._tasks.start("config", self._watch_config())
             self._tasks.start("backups", self._keep_backups())
+            self._tasks.start("recovery", self._settle_lost_sessions())
             self._tasks.start("watchdog", self._feed_watchdog())
             self._log_start()
         self._notifier.ready()
@@ -193,7 +224,12 @@ class Daemon:
         _log.info("daemon_stopping", sessions=len(self._dispatcher.running()))
         try:
             await self._wakeups.stop()
-            await self._controller.stop(_TIME_TO_LEAVE, filing=_TIME_TO_FILE)
+            if self._ledger.database.damage is None:
+                await self._controller.stop(_TIME_TO_LEAVE, filing=_TIME_TO_FILE)
+            else:
+                keys = names_that_last(self._ledger.database.path, self._dispatcher.running())
+                _log.info("sessions_handed_over", sessions=sorted(keys))
+                await self._controller.hand_over(keys, _TIME_TO_LEAVE)
         finally:
             await self._tasks.cancel()
             await self._workshop.aclose()
@@ -226,7 +262,8 @@ class Daemon:
         engines, personas = self._workshop.engines(config), personas_of(config)
         sinks = sinks_of(config, self._state)
         purse = purse_of(config, self._ledger.database)
-        setting = Setting(policy_of(config), engines, prices_of(config), purse)
+        notice = timedelta(0) if config.notify is None else config.notify.before
+        setting = Setting(policy_of(config), engines, prices_of(config), purse, notice)
         self._engines, self._personas = engines, personas
         self._debrief.engines, self._debrief.personas = engines, personas
         self._debrief.sinks = sinks
@@ -256,10 +293,13 @@ class Daemon:
     def _ring(self, calendar: CalendarRef) -> None:
         self._bell.ring(calendar)
 
+    def _pass_ended(self) -> None:
+        self._notices.ask()
+
     def _time_jumped(self) -> None:
         self._polling.read_all_in_full()
         self._poll_soon()
-        self._controller.ask()
+        self._controller.look_back()
 
     async def _poll(self, calendar: Any) -> timedelta | None:
         wait = await self._bell.read(calendar, self._polling.poll)
@@ -278,6 +318,10 @@ class Daemon:
             self._ledger.database.reconciled()
             _log.info("ledger_reconciled")
         self._controller.ask()
+
+    async def _settle_lost_sessions(self) -> None:
+        await settle_lost_sessions(self._ledger, lambda: self._engines, self._clock)
+        self._release_hold()
 
     async def _keep_backups(self) -> None:
         """Copy the ledger once a day; the copy's name tells the day, so asking often is cheap."""
@@ -360,6 +404,7 @@ class Daemon:
         self._change_push(config)
         self._tidy()
         self._controller.change_setting(setting)
+        self._notices.change(notify_of(config, self._store.current.path, self._environ))
         self._poll_soon()
         _log.info("config_reloaded", changes=outcome.changes)
         late = [change for change in outcome.changes if change.startswith(_NEEDS_RESTART)]

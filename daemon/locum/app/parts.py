@@ -6,6 +6,8 @@ rebuilt calendar would sign in anew.
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,11 +22,15 @@ from locum.calendars.google_token import GoogleAccount
 from locum.clock import StageClock, SystemClock
 from locum.config.model import Account, Config, PersonaTable, PikaStream, RuleAction
 from locum.config.model import Rule as RuleTable
+from locum.config.values import home_directory
 from locum.core.money import Caps
+from locum.core.notices import Kind
 from locum.core.policy import Effect, Policy, Rule
 from locum.engines.pikastream import PikaStreamEngine, PikaStreamSettings
 from locum.engines.pikastream_key import find_key
 from locum.ledger import Database, Purse
+from locum.notify import Targets
+from locum.notifying import NotifySetting
 from locum.persona import PersonaCard
 from locum.polling import Pace
 from locum.ports import CalendarSource, ChannelSource, Clock, PresenceEngine, SummarySink
@@ -145,11 +151,13 @@ def policy_of(config: Config) -> Policy:
         grace=attend.grace,
         capacity=attend.capacity,
         max_length=attend.max_length,
+        forget_on_opt_out=config.privacy.forget_on_opt_out,
         merge_window=attend.merge_window,
         trusted_organizers=attend.trusted_organizers,
         join_unanswered=attend.join_unanswered,
         join_all_day=attend.join_all_day,
         leave_when_cancelled=attend.leave_when_cancelled,
+        stay_with_people=attend.stay_with_people,
         platforms=attend.platforms,
         rules=tuple(_rule(number, rule) for number, rule in enumerate(config.rules, start=1)),
         default_persona=attend.persona or _only(config.personas),
@@ -204,6 +212,29 @@ def sinks_of(config: Config, state_dir: Path) -> tuple[SummarySink, ...]:
     return tuple(MarkdownFolder(sink.name, sink.folder) for sink in config.sinks)
 
 
+def notify_of(config: Config, path: Path, environ: Mapping[str, str]) -> NotifySetting | None:
+    """Answer how the owner is told, None if not; `path` is the config's."""
+    table = config.notify
+    if table is None:
+        return None
+    kinds = {kind for kind in Kind if getattr(table.kinds, kind.value, False)}
+    home = home_directory(environ.get("HOME"), os.getuid())
+    usual = home is not None and path == home / ".config/locum/locum.toml"
+    return NotifySetting(
+        before=table.before,
+        kinds=frozenset(kinds | {Kind.BEFORE}),
+        zone=tzlocal(),
+        targets=targets_of(config, environ),
+        options="" if usual else f" --config {shlex.quote(str(path))}",
+    )
+
+
+def targets_of(config: Config, environ: Mapping[str, str]) -> Targets:
+    """Answer where the owner is told. On a stage, nothing leaves this machine."""
+    urls_file = None if config.notify is None else config.notify.urls_file
+    return Targets(urls_file, environ=environ, loopback_only=config.stage is not None)
+
+
 def prices_of(config: Config) -> dict[str, float]:
     """Answer what a minute costs, in US dollars, by engine."""
     return {name: engine.price_per_minute for name, engine in config.engines.items()}
@@ -227,6 +258,7 @@ def pace_of(config: Config) -> Pace:
         horizon=calendar.horizon,
         delta_from=calendar.delta_from,
         safety=timedelta(0) if calendar.push is None else calendar.push.safety_poll,
+        keep_refused=calendar.keep_refused,
     )
 
 

@@ -11,7 +11,13 @@ from datetime import timedelta
 from locum.calendars.google_auth import status
 from locum.calendars.google_token import GoogleAccount, can_read_events
 from locum.calendars.google_worker import GoogleWorker
-from locum.core.model import CalendarAccess, CalendarReading, CalendarRef, TimeWindow
+from locum.core.model import (
+    CalendarAccess,
+    CalendarEvent,
+    CalendarReading,
+    CalendarRef,
+    TimeWindow,
+)
 from locum.errors import HumanNeededError, PermanentError, TransientError
 from locum.ports import Clock, Delta, Finding, Health
 
@@ -44,7 +50,8 @@ class GoogleCalendarSource:
             TransientError: Busy, out of quota, unreachable, or an answer that makes no
                 sense; `retry_after` says when to ask again.
             HumanNeededError: The sign-in has ended; `hint` says how to renew it.
-            PermanentError: This calendar can't be read (gone, or not shared any more).
+            GoneError: The calendar is gone, or not shared any more.
+            PermanentError: This calendar can't be read.
         """
         fetched_at = self._clock.now()
         listing = await self._worker.call(lambda client: client.list_window(calendar, window))
@@ -57,6 +64,13 @@ class GoogleCalendarSource:
             malformed=tuple(listing.collected.malformed.values()),
             access=listing.access,
         )
+
+    async def find(self, calendar: CalendarRef, event_id: str) -> CalendarEvent | None:
+        """Ask for one event by its id, wherever it has moved to; None if there is none.
+
+        Raises as `read` does.
+        """
+        return await self._worker.call(lambda client: client.find(calendar, event_id))
 
     async def changes(self, calendar: CalendarRef, sync_token: str) -> Delta:
         """Ask cheaply whether anything changed since `sync_token` was given.

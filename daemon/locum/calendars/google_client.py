@@ -30,7 +30,7 @@ from googleapiclient.discovery import build_from_document  # type: ignore[attr-d
 from googleapiclient.discovery_cache import get_static_doc
 
 from locum.calendars.google_errors import SyncTokenExpiredError, translated
-from locum.calendars.google_events import Collected, PageContext
+from locum.calendars.google_events import Collected, PageContext, parse_item
 from locum.calendars.google_token import (
     CALENDAR_SCOPE,
     GOOGLE_TOKEN_URI,
@@ -43,8 +43,8 @@ from locum.calendars.google_token import (
     token_lock,
     write_token,
 )
-from locum.core.model import CalendarAccess, CalendarRef, TimeWindow
-from locum.errors import HumanNeededError, PermanentError, TransientError
+from locum.core.model import CalendarAccess, CalendarEvent, CalendarRef, TimeWindow
+from locum.errors import GoneError, HumanNeededError, PermanentError, TransientError
 from locum.ports import Delta
 
 RESPONSE_LIMIT = 32 * 1024 * 1024
@@ -228,33 +228,54 @@ class GoogleClient:
 
         Not repeated here, whatever comes of it.
         """
-        with contextlib.ExitStack() as stack:
-            stack.callback(self._http.close)
-            with translated(self._account, calendar, now=self._now):
-                authorized = self._authorized()
-                if self._aborted.is_set():
-                    raise TransientError(f"calendar {calendar}: the request was broken off")
-                answer: object = build(self._built()).execute(http=authorized, num_retries=0)
+        with (
+            self._signed_in(calendar) as authorized,
+            translated(self._account, calendar, now=self._now),
+        ):
+            if self._aborted.is_set():
+                raise TransientError(f"calendar {calendar}: the request was broken off")
+            answer: object = build(self._built()).execute(http=authorized, num_retries=0)
         return answer
-
-    def _authorized(self) -> Any:
-        return google_auth_httplib2.AuthorizedHttp(
-            self._credentials(), http=self._http, max_refresh_attempts=1
-        )
 
     def _built(self) -> Any:
         if self._service is None:
             self._service = _service(self._account)
         return self._service
 
-    def _pages(
-        self, calendar: CalendarRef, **parameters: Any
-    ) -> Generator[dict[str, object], None, None]:
+    def find(self, calendar: CalendarRef, event_id: str) -> CalendarEvent | None:
+        """Ask for one event by its id, wherever it has moved to; None if there is none.
+
+        An all-day event counts as none: without its calendar's zone it has no instant.
+        """
+        try:
+            with self._signed_in(calendar) as authorized:
+                item = self._ask(
+                    calendar,
+                    lambda events: events.get(
+                        calendarId=calendar.calendar_id, eventId=event_id, fields=_EVENT_FIELDS
+                    ),
+                    authorized,
+                )
+        except GoneError:
+            return None
+        found = parse_item(item, PageContext(calendar))
+        return found if isinstance(found, CalendarEvent) and not found.all_day else None
+
+    @contextlib.contextmanager
+    def _signed_in(self, calendar: CalendarRef) -> Iterator[Any]:
         with contextlib.ExitStack() as stack:
             # Polls are minutes apart; a connection kept that long is usually dead.
             stack.callback(self._http.close)
             with translated(self._account, calendar, now=self._now):
-                authorized = self._authorized()
+                authorized = google_auth_httplib2.AuthorizedHttp(
+                    self._credentials(), http=self._http, max_refresh_attempts=1
+                )
+            yield authorized
+
+    def _pages(
+        self, calendar: CalendarRef, **parameters: Any
+    ) -> Generator[dict[str, object], None, None]:
+        with self._signed_in(calendar) as authorized:
             seen: set[str] = set()
             repeats = 0
             page_token: str | None = None
@@ -277,19 +298,33 @@ class GoogleClient:
     def _page(
         self, calendar: CalendarRef, authorized: Any, **parameters: Any
     ) -> dict[str, object]:
+        page = self._ask(
+            calendar,
+            lambda events: events.list(calendarId=calendar.calendar_id, **parameters),
+            authorized,
+            syncing=parameters.get("syncToken") is not None,
+        )
+        if not isinstance(page, dict) or not _lists_events(page):
+            raise TransientError(f"calendar {calendar}: Google's answer is no list of events")
+        return page
+
+    def _ask(
+        self,
+        calendar: CalendarRef,
+        request: Callable[[Any], Any],
+        authorized: Any,
+        *,
+        syncing: bool = False,
+    ) -> object:
         if self._aborted.is_set():
             raise TransientError(f"calendar {calendar}: the reading was broken off")
-        syncing = parameters.get("syncToken") is not None
         with translated(self._account, calendar, now=self._now, syncing=syncing):
             if self._events is None:
                 # Kept, since each `events()` writes its methods' docstrings anew: 10 ms.
                 self._events = self._built().events()
-            request = self._events.list(calendarId=calendar.calendar_id, **parameters)
             # No retries in here: whoever polls us knows better when to ask again.
-            page = request.execute(http=authorized, num_retries=0)
-        if not isinstance(page, dict) or not _lists_events(page):
-            raise TransientError(f"calendar {calendar}: Google's answer is no list of events")
-        return page
+            answer: object = request(self._events).execute(http=authorized, num_retries=0)
+        return answer
 
     # ── credentials ──────────────────────────────────────────────────────────────────────
 

@@ -21,7 +21,13 @@ import httplib2
 from locum.calendars.google_events import one_line
 from locum.calendars.google_token import GoogleAccount
 from locum.core.model import CalendarRef
-from locum.errors import HumanNeededError, LocumError, PermanentError, TransientError
+from locum.errors import (
+    GoneError,
+    HumanNeededError,
+    LocumError,
+    PermanentError,
+    TransientError,
+)
 from locum.ports import ChannelExistsError
 
 _RATE_REASONS = frozenset(
@@ -131,6 +137,11 @@ class _Refusal:
     message: str
     wait: timedelta | None
 
+    @property
+    def is_googles(self) -> bool:
+        """Whether it came in Google's own words, rather than as a page of some proxy's."""
+        return bool(self.reasons)
+
     def __str__(self) -> str:
         return f"HTTP {self.status}{f', {self.message}' if self.message else ''}"
 
@@ -188,6 +199,7 @@ def _for_a_person(refusal: _Refusal, account: GoogleAccount) -> LocumError | Non
 def _for_good(
     refusal: _Refusal, account: GoogleAccount, calendar: CalendarRef
 ) -> PermanentError:
+    kind: type[PermanentError] = GoneError if refusal.is_googles else PermanentError
     match refusal.status:
         case 404 | 410:
             problem = "not found"
@@ -196,8 +208,9 @@ def _for_good(
             problem = "no permission to read it"
             next_step = f" Share it with the account {account.name}."
         case _:
+            kind = PermanentError
             problem, next_step = "Google refuses the request", ""
-    return PermanentError(f"calendar {calendar}: {problem} ({refusal}).{next_step}")
+    return kind(f"calendar {calendar}: {problem} ({refusal}).{next_step}")
 
 
 def _explained(content: bytes) -> tuple[frozenset[str], str]:

@@ -60,6 +60,12 @@ _SKIP = epilog(
     'locum skip "budget round" --undo',
     exits="0, 1 no event ahead, or more than one, is called that, 4 no daemon is running",
 )
+_OPT_OUT = epilog(
+    'locum opt-out "weekly sync" --by "Dana"',
+    "locum opt-out                              list what was opted out",
+    'locum opt-out "weekly sync" --undo',
+    exits="0, 1 nothing, or more than one thing, is called that, 4 no daemon is running",
+)
 _RELOAD = epilog(
     "locum reload",
     exits="0, 4 no daemon is running, 78 the config can't be used (the last good one stays)",
@@ -82,6 +88,7 @@ def add_to(app: typer.Typer) -> None:
     app.command(epilog=_JOIN)(join)
     app.command(epilog=_LEAVE)(leave)
     app.command(epilog=_SKIP)(skip)
+    app.command("opt-out", epilog=_OPT_OUT)(opt_out)
     app.command(epilog=_RELOAD)(reload)
 
 
@@ -118,6 +125,8 @@ def _from_ledger(place: Whereabouts) -> dict[str, Any]:
         "now": datetime.now(timezone.utc).isoformat(),
         "config": str(place.config),
         "config_problems": [],
+        "ledger_recovery": None,
+        "held_back": [],
         "calendars": [],
         "armed": 0,
         "next": [],
@@ -125,6 +134,7 @@ def _from_ledger(place: Whereabouts) -> dict[str, Any]:
     }
     with reading_ledger(place.state) as ledger:
         if ledger is not None:
+            found["ledger_recovery"] = reports.recovery(ledger, datetime.now(timezone.utc))
             found["calendars"] = reports.calendars(ledger)
             found["sessions"] = [
                 reports.session(record, ledger) for record in ledger.sessions.newest(20)
@@ -139,6 +149,7 @@ def _show_status(found: Mapping[str, Any]) -> None:
         out(f"locum is not running. What its ledger knows ({found['config']}):")
     for problem in found["config_problems"]:
         out(f"  Not in use as it stands: {one_line(problem)}")
+    _show_recovery(found)
     now = local(found["now"])
     _section("Calendars", [_calendar_row(each, now) for each in found["calendars"]])
     _section("Push", [_push_row(each) for each in found.get("push", [])])
@@ -159,6 +170,20 @@ def _show_status(found: Mapping[str, Any]) -> None:
     _section("Lately", [_session_row(each) for each in sessions if each["phase"] not in _OPEN])
     if not (found["calendars"] or found["next"] or sessions):
         out("  Nothing yet.")
+
+
+def _show_recovery(found: Mapping[str, Any]) -> None:
+    recovery = found["ledger_recovery"]
+    if recovery is None:
+        return
+    source = recovery["restored_from"] or "nothing: there was no sound backup"
+    out(f"  The ledger was damaged ({one_line(recovery['damage'] or '')}).")
+    out(f"  Restored {day_and_time(recovery['at'])} from {source}.")
+    out(f"  The damaged one is kept in {recovery['quarantined']}")
+    if not recovery["sessions_known"]:
+        out("  Sessions may be running that it lost: look into your rooms, and the account.")
+    for held in found["held_back"]:
+        out(f'  Not joined yet: "{one_line(held["title"])}": {held["reason"]}')
 
 
 def _section(title: str, rows: list[tuple[str, ...]]) -> None:
@@ -369,6 +394,57 @@ def skip(
         answer,
         json=json,
         text=f'{item["decision"]}: "{title}", {day_and_time(item["start"])}: {item["reason"]}',
+    )
+
+
+def opt_out(
+    *,
+    event: Annotated[
+        str,
+        typer.Argument(
+            metavar="EVENT",
+            help="A part of its title, or its key; without it, what was opted out is listed.",
+            show_default=False,
+        ),
+    ] = "",
+    by: Annotated[
+        str, typer.Option("--by", metavar="NAME", help="Who asked for it, for the record.")
+    ] = "",
+    undo: Annotated[bool, typer.Option("--undo", help="Take it back.")] = False,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Keep the stand-in out of a whole series, because somebody in it wants that.
+
+    If it is in a meeting of the series, it leaves at once, and what was heard there is
+    deleted (privacy.forget_on_opt_out). In rooms where the engine can hear, anybody can do
+    the same by saying or writing "opt out".
+    """
+    if undo and not event:
+        raise typer.BadParameter("name what to take back; `locum opt-out` lists what there is")
+    place = whereabouts(config)
+    if event and not undo:
+        answer = place.call("opt-out", {"event": event, "by": by})
+    else:
+        answer = place.call("opt-in", {"series": event})
+    if json:
+        out_json(answer)
+        return
+    if not answer["opt_outs"]:
+        out("Nobody has opted out of anything.")
+        return
+    heading("Series without a stand-in")
+    table(
+        [
+            (
+                one_line(each["title"]) or "(no title)",
+                f"since {day_and_time(each['at'])}",
+                f"by {one_line(each['by'])}" if each["by"] else "",
+                each["series"],
+            )
+            for each in answer["opt_outs"]
+        ],
+        indent=2,
     )
 
 

@@ -151,6 +151,7 @@ async def _examine(loaded: LoadedConfig) -> list[_Checked]:
             *(_check_source(source, clock) for source in workshop.sources(config)),
             *(_check_engine(engine) for engine in workshop.engines(config).values()),
             *(_as_checked(sink.check()) for sink in sinks_of(config, state)),
+            _check_notices(config),
             asyncio.to_thread(lambda: [_Checked(each) for each in _check_daemon(place)]),
             _check_clock(config),
         )
@@ -162,6 +163,26 @@ async def _examine(loaded: LoadedConfig) -> list[_Checked]:
 
 async def _as_checked(check: Awaitable[Iterable[Finding]]) -> list[_Checked]:
     return [_Checked(finding) for finding in await check]
+
+
+async def _check_notices(config: Config) -> list[_Checked]:
+    """Look whether the owner can be told, sending nothing; unasked, there is nothing to say."""
+    import asyncio
+
+    from locum.app.parts import targets_of
+    from locum.notify import urls_file_problem
+
+    subject = "notices"
+    if config.notify is None:
+        return []
+    try:
+        targets = targets_of(config, os.environ)()
+    except HumanNeededError as error:
+        return [_Checked(_broken(subject, error.args[0], error.hint), by_person=True)]
+    problem = urls_file_problem(config.notify.urls_file)
+    found = [] if problem is None else [_Checked(_warning(subject, problem, "chmod 600 it."))]
+    groups = await asyncio.gather(*(_as_checked(target.check()) for target in targets))
+    return [*found, *(each for group in groups for each in group)]
 
 
 async def _check_source(source: CalendarSource, clock: Clock) -> list[_Checked]:

@@ -246,6 +246,7 @@ def _serve(scenario: Scenario, folder: Path, speed: float) -> None:
         served = {
             "google": addresses.google,
             "pikastream": addresses.pikastream,
+            "notices": addresses.notices,
             "config": str(config),
             "pika_dev_key": stage.pikastream.settings.api_key,
             "token_uri": f"{addresses.google}/token",

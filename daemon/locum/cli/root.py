@@ -15,10 +15,12 @@ from locum.cli import (
     configuring,
     deciding,
     examining,
+    notifying,
     reaping,
     rehearsing,
     running,
     signing,
+    spending,
 )
 from locum.cli.ending import EXIT_CODES, INTERRUPTED, CommandGroup
 
@@ -81,9 +83,11 @@ def _make() -> typer.Typer:
         rehearsing,
         deciding,
         asking,
+        spending,
         signing,
         examining,
         configuring,
+        notifying,
         reaping,
     ):
         group.add_to(made)

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from locum.config.checks import cross_checks
@@ -101,4 +102,9 @@ def _warnings(config: Config, path: Path, mode: int) -> tuple[str, ...]:
         found.append(f"{path.name}: no [engines.NAME]: nothing carries a persona there")
     if not config.sinks:
         found.append(f"{path.name}: no [[sinks]]: summaries go to the state directory")
+    if config.notify is not None and find_spec("apprise") is None:
+        found.append(
+            f"{path.name}: [notify] needs apprise, which isn't installed: nothing is told. "
+            "`pip install 'locum[notify]'`, or `uv sync --extra notify`"
+        )
     return tuple(found)

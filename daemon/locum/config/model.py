@@ -137,6 +137,9 @@ class Calendar(Table):
     """With that many calendars, ask only for changes and read a calendar when it has some."""
     horizon: Annotated[Duration, Between(least="1h", most="14d")] = timedelta(hours=48)
     """How far ahead meetings are armed."""
+    keep_refused: Annotated[Duration, Between(most="14d")] = timedelta(hours=24)
+    """How long meetings stay armed whose calendar is gone, or not shared any more. A calendar
+    that can't be read for any other reason keeps them without limit."""
     push: Push | None = None
     """Google's messages that something changed."""
     api_root: Address = "https://www.googleapis.com/"
@@ -165,7 +168,12 @@ class Attend(Table):
     join_all_day: bool = False
     """Whether to join all-day events that carry a link."""
     leave_when_cancelled: bool = True
-    """Whether to leave a running meeting that is cancelled or declined while we are in it."""
+    """Whether to leave a running meeting that is cancelled or declined while we are in it.
+    If not, we stay to its end, or until an engine that sees the participants sees none."""
+    stay_with_people: bool = True
+    """Whether to stay with people who are still in the room when their meeting is moved away
+    (until the room empties) or cut short (to its former end). Only an engine that sees the
+    participants can: another one leaves as if nobody were there."""
     platforms: tuple[Platform, ...] = (Platform.GOOGLE_MEET,)
     """Where to go by default; a rule can allow another platform for what it matches."""
     persona: str | None = None
@@ -273,11 +281,58 @@ class Budget(Table):
     `locum join` is nobody's."""
 
 
+class Privacy(Table):
+    """`[privacy]`: what is owed to the others in the room."""
+
+    forget_on_opt_out: bool = True
+    """Whether what was heard in a meeting is deleted when somebody there says "opt out". The
+    stand-in leaves and stays away from the series in any case."""
+
+
 class Metrics(Table):
     """`[metrics]`: Prometheus figures and /healthz, on loopback only. Off unless a port is given."""
 
     port: int = Field(ge=0, le=65535)
     """The TCP port; 0 takes any that is free."""
+
+
+class NoticeKinds(Table):
+    """`[notify.kinds]`: what the owner is told, beside what comes next (`before`)."""
+
+    called_off: bool = True
+    """That it won't go, after it was said that it would."""
+    missed: bool = True
+    """A meeting that nobody was in, or that it dropped out of, and why."""
+    refused: bool = True
+    """That a room turned it away or put it out."""
+    orphan: bool = True
+    """That a stand-in may be running that can't be named."""
+    left_running: bool = True
+    """That one can't be ended."""
+    over_budget: bool = True
+    """That a cap of [budget] keeps it away."""
+    credits: bool = True
+    """That the engine's account can't pay, ahead of the meeting where possible."""
+    calendar: bool = True
+    """That a calendar can't be read, or a sign-in has ended; and when it is over."""
+    config: bool = True
+    """That an edit of this file was rejected."""
+    ledger: bool = True
+    """That the ledger was restored, and joins wait; and when it is over."""
+    filed: bool = False
+    """Where a summary was filed."""
+
+
+class Notify(Table):
+    """`[notify]`: tells the owner. Needs the extra: `pip install 'locum[notify]'`."""
+
+    urls_file: LocalPath | None = None
+    """A file with one apprise address a line (chmod 600). Otherwise the systemd credential
+    "notify_urls"."""
+    before: Annotated[Duration, Between(most="24h")] = timedelta(minutes=10)
+    """How long before each join it says so, and how to keep it away; "0s" is never."""
+    kinds: NoticeKinds = NoticeKinds()
+    """What else is told."""
 
 
 class Stage(Table):
@@ -314,6 +369,10 @@ class Config(Table):
     """Where summaries go."""
     budget: Budget = Budget()
     """The most that may be spent."""
+    privacy: Privacy = Privacy()
+    """What is owed to the others in the room."""
+    notify: Notify | None = None
+    """Whether and how the owner is told."""
     metrics: Metrics | None = None
     """Figures for Prometheus."""
     stage: Stage | None = None

@@ -62,6 +62,8 @@ class PikaStreamSettings:
     lost_join_looks: tuple[timedelta, ...] = (timedelta(seconds=30), timedelta(seconds=90))
     request_deadline: timedelta = timedelta(seconds=10)
     join_deadline: timedelta = timedelta(seconds=180)
+    image_deadline: timedelta = timedelta(seconds=180)
+    voice_deadline: timedelta = timedelta(seconds=120)
 
     def __post_init__(self) -> None:
         problem = base_url_problem(self.base_url)

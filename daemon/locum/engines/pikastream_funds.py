@@ -6,6 +6,7 @@ empty account: the first passes, the second needs a person.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -24,6 +25,16 @@ _READ_TRIES = 3
 class Balance:
     credits: float
     at: datetime
+
+
+async def topup_hint(checkout_url: Callable[[], Awaitable[str]]) -> str:
+    """Say where to pay, with a link if one is given. Raises nothing of ours."""
+    try:
+        url = await checkout_url()
+    except (TransientError, HumanNeededError, PermanentError):
+        return "Top up the PikaStream account."
+    # The host is named by itself: a link is long, and its host decides who is paid.
+    return f"Top up at {urlsplit(url).hostname}: {url}"
 
 
 class Funds:
@@ -97,12 +108,7 @@ class Funds:
 
     async def unfunded(self, message: str) -> HumanNeededError:
         """Write the error for an account that can't pay, with a link to pay if one is given."""
-        try:
-            url = await self._checkout_url()
-        except (TransientError, HumanNeededError, PermanentError):
-            return HumanNeededError(message, hint="Top up the PikaStream account.")
-        # The host is named by itself: a link is long, and its host decides who is paid.
-        return HumanNeededError(message, hint=f"Top up at {urlsplit(url).hostname}: {url}")
+        return HumanNeededError(message, hint=await topup_hint(self._checkout_url))
 
     async def _checkout_url(self) -> str:
         now = self._clock.now()

@@ -6,7 +6,8 @@ One process writes it (see `StateLock`); others may read.
 
 from locum.ledger.calendars import Applied, CalendarBook, CalendarState, DecisionEntry
 from locum.ledger.channels import ChannelBook
-from locum.ledger.database import Database, LedgerError, StateLock
+from locum.ledger.database import Database, LedgerDamagedError, LedgerError, StateLock
+from locum.ledger.notices import Delivery, NoticeBook, Outcome
 from locum.ledger.outbox import Filing, Outbox
 from locum.ledger.purse import NEVER_RAN, BudgetError, Purse
 from locum.ledger.sessions import Attempt, RoomTakenError, Sessions, StaleError, Transition
@@ -21,10 +22,14 @@ __all__ = [
     "ChannelBook",
     "Database",
     "DecisionEntry",
+    "Delivery",
     "Filing",
     "Ledger",
+    "LedgerDamagedError",
     "LedgerError",
+    "NoticeBook",
     "Outbox",
+    "Outcome",
     "Purse",
     "RoomTakenError",
     "Sessions",
@@ -43,6 +48,7 @@ class Ledger:
         self.calendars = CalendarBook(database)
         self.channels = ChannelBook(database)
         self.outbox = Outbox(database)
+        self.notices = NoticeBook(database)
 
     def close(self) -> None:
         self.database.close()

@@ -6,8 +6,8 @@ nothing had been lost.
 Nothing is ever deleted here but old backups: a damaged file goes to quarantine. No file is
 called damaged because a disk is full or failing, or because it can't be read or written.
 
-Nothing here but `keep_backup` may run while this process has the same file open otherwise:
-closing any descriptor of a file drops the process's locks on it.
+Nothing here but `keep_backup` and `names_that_last` may run while this process has the same
+file open otherwise: closing any descriptor of a file drops the process's locks on it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -123,6 +123,31 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+# ── when damage is met ───────────────────────────────────────────────────────────────────
+
+
+def names_that_last(path: Path, keys: Collection[SessionKey]) -> frozenset[SessionKey]:
+    """Answer of which sessions a recovery of this damaged file will know how to end them.
+
+    They are open, and what their engine calls them is read from the file anew, in the way in
+    which `open_ledger` carries it over. Whoever runs a session that isn't among them must end
+    it before the name is lost.
+    """
+    try:
+        with contextlib.closing(reading(path)) as connection:
+            connection.text_factory = bytes
+            rows, _ = _readable_rows(connection, "sessions")
+    except (sqlite3.Error, ValueError):
+        return frozenset()
+    found = set()
+    for row in rows:
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            record = Sessions.parse(_decoded(row))
+            if record.is_open and record.handle is not None:
+                found.add(record.key)
+    return frozenset(found.intersection(keys))
+
+
 # ── opening ──────────────────────────────────────────────────────────────────────────────
 
 
@@ -159,9 +184,10 @@ def open_ledger(path: Path, *, backups: Path, now: datetime) -> OpenedLedger:
     What can't be known afterwards:
     - Sessions that began after the backup and couldn't be read from the damaged file. They may
       be in their rooms and cost money, and have no name by which to end them; no cap counts
-      them. An engine can tell at most that nothing of ours runs (`settle_lost_join`); so the
-      log says `ledger_recovered` with the instant since which all may be lost, and asks a
-      person to look into the rooms of that time, and at the engine's account.
+      them. An engine can tell at most that nothing of ours runs (`settle_lost_join`), which
+      the daemon asks it: see `locum.app.recovery`. Until then the log says `ledger_recovered`
+      with the instant since which all may be lost, and asks a person to look into the rooms
+      of that time, and at the engine's account.
     - That a session of the backup ended, moved on or was told to stop since. It is taken up
       by its handle, and the engine tells.
     - Edits of text in place: SQLite has no checksums in its pages. A changed letter in a title
@@ -200,6 +226,11 @@ def open_ledger(path: Path, *, backups: Path, now: datetime) -> OpenedLedger:
 def _require_usable(path: Path) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.is_symlink():
+            # Its lock, its -wal and its quarantine would be sought where it isn't.
+            raise LedgerError(
+                f"The ledger {path} is a link. Set state_dir to the folder that it leads to."
+            )
         if path.exists() and not path.is_file():
             raise LedgerError(f"The ledger {path} is no file. Move away what is there.")
     except OSError as error:
@@ -300,6 +331,7 @@ def _restore(
             where = quarantine / path.name if source == path else source
             with database.transaction():
                 database.set_meta("recovered_at", write_instant(now))
+                database.set_meta("restored_at", write_instant(now))  # Kept for `status`.
                 database.set_meta("quarantined", str(quarantine))
                 database.set_meta("restored_from", None if where is None else str(where))
                 database.set_meta("damage", damage.reason)
@@ -410,10 +442,7 @@ def _carry_table(
         if not ours.issuperset(read):
             return False  # Its schema is damaged: what stands where can't be told.
         try:
-            row = {
-                name: value.decode() if isinstance(value, bytes) else value
-                for name, value in read.items()
-            }
+            row = _decoded(read)
             if row.get("session", "") not in {"", *carried}:
                 complete = False
                 continue
@@ -447,6 +476,13 @@ def _readable_rows(
         except (sqlite3.Error, ValueError):
             complete = False
     return list(found.values()), complete
+
+
+def _decoded(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.decode() if isinstance(value, bytes) else value
+        for name, value in row.items()
+    }
 
 
 def _carry_row(database: Database, table: str, row: Mapping[str, Any]) -> None:
