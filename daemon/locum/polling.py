@@ -72,6 +72,7 @@ class Pace:
     """How often to look. `delta_from`: with that many calendars, ask for changes first.
 
     `keep_refused`: how long what is armed outlives its calendar.
+    `safety` is for a calendar that rings by itself: what its lost messages cost at most.
     """
 
     near: timedelta
@@ -80,6 +81,7 @@ class Pace:
     delta_from: int
     keep_refused: timedelta = timedelta(hours=24)
     limits: Limits = field(default_factory=Limits)
+    safety: timedelta = timedelta(0)
 
     @property
     def wanted(self) -> Periods:
@@ -103,6 +105,7 @@ class Polling:
             watched closely; None where nothing lies ahead.
         on_change: Called when a calendar has changed; answers which other ones show the
             same meetings as they were before.
+        rings: Whether a calendar tells of its changes by itself.
     """
 
     def __init__(
@@ -115,12 +118,14 @@ class Polling:
         pace: Pace,
         near_from: Callable[[CalendarRef, datetime, timedelta], datetime | None],
         on_change: Callable[[CalendarRef], Iterable[CalendarRef]],
+        rings: Callable[[CalendarRef], bool] = lambda _calendar: False,
     ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._metrics = metrics
         self._near_from = near_from
         self._on_change = on_change
+        self._rings = rings
         self._jitter = random.Random()  # noqa: S311 - Spreads polls; no secret.
         self._failures: dict[CalendarRef, int] = {}
         self._rests: dict[str, _Rest] = {}
@@ -147,6 +152,10 @@ class Polling:
     def read_all_in_full(self) -> None:
         """Let the next poll of each calendar be a full read: time itself has jumped."""
         self._read_in_full.clear()
+
+    def is_failing(self, calendar: CalendarRef) -> bool:
+        """Whether its last look failed, so that it is tried again later and later."""
+        return calendar in self._failures
 
     # ── when ─────────────────────────────────────────────────────────────────────────────
 
@@ -215,11 +224,13 @@ class Polling:
         """Answer how long after one look the next one is due."""
         pace = self.paces().get(calendar.account)
         periods = pace.periods if pace is not None else self._pace.wanted
+        # What a message that was lost costs at most, where messages come.
+        idle = max(periods.idle, self._pace.safety) if self._rings(calendar) else periods.idle
         near_from = self._near_from(calendar, now, _NEAR_MARGIN)
         if near_from is None:
-            return periods.idle
+            return idle
         # An idle calendar's next look comes when it begins to be near, at the latest.
-        return periods.near if near_from <= now else min(periods.idle, near_from - now)
+        return periods.near if near_from <= now else min(idle, near_from - now)
 
     async def poll(self, calendar: CalendarRef) -> timedelta | None:
         """Look at one calendar; answers the wait before the next look, None if it is unwatched.

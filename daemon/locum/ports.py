@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from locum.core.channels import Channel
 from locum.core.model import (
     CalendarEvent,
     CalendarReading,
@@ -26,6 +27,8 @@ from locum.core.model import (
     TimeWindow,
 )
 from locum.core.notices import Notice
+from locum.core.secret import Secret
+from locum.errors import PermanentError
 
 # ── time ─────────────────────────────────────────────────────────────────────────────────
 
@@ -110,6 +113,51 @@ class CalendarSource(Protocol):
 
     async def check(self) -> tuple[Finding, ...]:
         """Try the credentials and each calendar, changing nothing. Raises nothing."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class ChannelExistsError(PermanentError):
+    """A channel of that id is open already: an earlier answer was lost."""
+
+
+@dataclass(frozen=True)
+class OpenedChannel:
+    """What the server answered: its name for the calendar, and when the channel ends."""
+
+    resource_id: str
+    expires_at: datetime
+
+
+class ChannelSource(Protocol):
+    """One signed-in account whose server can tell of changes, for those that can.
+
+    Both methods may raise:
+        TransientError: Busy, out of quota or unreachable; it may have been done.
+        HumanNeededError: The sign-in has ended, or the address isn't taken.
+        PermanentError: Surely not done, and never will be.
+    """
+
+    @property
+    def account(self) -> str: ...
+
+    async def open_channel(self, channel: Channel, token: Secret) -> OpenedChannel:
+        """Let messages about `channel.calendar` be sent to its address, each with `token`.
+
+        Not idempotent: an id opens once.
+
+        Raises:
+            ChannelExistsError: It is open already; nobody can say what its name is.
+        """
+        ...
+
+    async def stop_channel(self, channel: Channel) -> None:
+        """Let no more messages be sent; `channel` has a `resource_id`.
+
+        Raises:
+            PermanentError: There is no such channel (any more).
+        """
         ...
 
     async def aclose(self) -> None: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from locum import __version__
@@ -26,6 +26,7 @@ from locum.core.pacing import AccountPace
 from locum.errors import PermanentError, TransientError
 from locum.ledger import Ledger
 from locum.ports import Clock
+from locum.push import PushReport
 
 
 class Commands:
@@ -41,6 +42,7 @@ class Commands:
         reload: Callable[[], Awaitable[ReloadOutcome]],
         poll_soon: Callable[[], None],
         paces: Callable[[], Mapping[str, AccountPace]],
+        push: Callable[[], Iterable[PushReport]],
     ) -> None:
         self._ledger = ledger
         self._clock = clock
@@ -49,6 +51,7 @@ class Commands:
         self._reload = reload
         self._poll_soon = poll_soon
         self._paces = paces
+        self._push = push
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -102,6 +105,7 @@ class Commands:
                 }
                 for shortage in self._controller.shortages
             ],
+            "push": [reports.push(each) for each in self._push()],
             "armed": self._controller.agenda.armed,
             "next": [reports.planned(item, policy, prices) for item in ahead[:5]],
             "left_alone": [reports.planned(item, policy, prices) for item in left_alone[:5]],

@@ -28,6 +28,7 @@ from locum.app.parts import (
     policy_of,
     prices_of,
     purse_of,
+    push_of,
     sinks_of,
 )
 from locum.app.places import ledger_path, socket_path
@@ -39,6 +40,7 @@ from locum.config.store import ConfigStore, Reload, ReloadOutcome
 from locum.config.watch import watch
 from locum.control import ControlServer
 from locum.controller import Controller, Setting
+from locum.core.model import CalendarRef
 from locum.debrief import Debrief
 from locum.dispatch import InProcess
 from locum.errors import LocumError, TransientError
@@ -48,6 +50,7 @@ from locum.ledger.hold import Hold
 from locum.metrics import Metrics, serve_metrics
 from locum.notifying import Notifications
 from locum.polling import Polling
+from locum.push import Bell, Push
 from locum.systemd import Notifier, watchdog_interval
 from locum.tasks import Tasks
 from locum.wakeups import TICK, Wakeups
@@ -126,6 +129,12 @@ class Daemon:
             config_problems=lambda: self._store.problems,
             setting=notify_of(config, store.current.path, environ),
         )
+        self._push = Push(
+            ledger=self._ledger,
+            clock=self._clock,
+            metrics=self._metrics,
+            ring=self._ring,
+        )
         self._polling = Polling(
             ledger=self._ledger,
             clock=self._clock,
@@ -134,7 +143,14 @@ class Daemon:
             pace=pace_of(config),
             near_from=self._controller.agenda.near_from,
             on_change=self._controller.calendar_changed,
+            rings=self._push.covers,
         )
+        self._bell = Bell(
+            now=self._clock.now,
+            poll_after=self._wakeups.poll_after,
+            is_failing=self._polling.is_failing,
+        )
+        self._change_push(config)
         self._commands = Commands(
             ledger=self._ledger,
             clock=self._clock,
@@ -143,6 +159,7 @@ class Daemon:
             reload=self.reload,
             poll_soon=self._poll_soon,
             paces=self._polling.paces,
+            push=self._push.reports,
         )
 
     async def run(self) -> None:
@@ -193,6 +210,7 @@ class Daemon:
             self._wakeups.start()
             self._poll_soon()
             self._tasks.start("controller", self._controller.run())
+            self._tasks.start("push", self._push.run())
             self._tasks.start("notices", self._notices.run())
             self._tasks.start("config", self._watch_config())
             self._tasks.start("backups", self._keep_backups())
@@ -267,10 +285,20 @@ class Daemon:
             policy=self._controller.setting.policy,
         )
 
+    def _change_push(self, config: Config) -> None:
+        # Without push too: what an earlier config had opened is to be stopped.
+        self._push.change(
+            push_of(config), self._workshop.channel_sources(config), self._polling.calendars
+        )
+
     # ── waking ───────────────────────────────────────────────────────────────────────────
 
     def _instant_came(self) -> None:
         self._controller.ask()
+
+    def _ring(self, calendar: CalendarRef) -> None:
+        self._polling.hurry(calendar)
+        self._bell.ring(calendar)
 
     def _pass_ended(self) -> None:
         self._notices.ask()
@@ -281,7 +309,7 @@ class Daemon:
         self._controller.look_back()
 
     async def _poll(self, calendar: Any) -> timedelta | None:
-        wait = await self._polling.poll(calendar)
+        wait = await self._bell.read(calendar, self._polling.poll)
         for outdated in self._polling.take_outdated():
             self._wakeups.poll_after(outdated, timedelta(0))
         self._release_hold()
@@ -380,6 +408,7 @@ class Daemon:
             return ReloadOutcome(Reload.REJECTED, problems=(str(error),))
         self._taken = config
         self._polling.change(sources, pace_of(config))
+        self._change_push(config)
         self._tidy()
         self._controller.change_setting(setting)
         self._notices.change(notify_of(config, self._store.current.path, self._environ))

@@ -14,6 +14,7 @@ from locum.errors import PermanentError
 from locum.ledger import Ledger
 from locum.ledger.database import read_optional_instant
 from locum.ledger.hold import Hold
+from locum.push import PushReport
 
 _MINUTE = timedelta(minutes=1)
 _TOLD_FOR = timedelta(days=7)
@@ -113,6 +114,16 @@ def calendars(ledger: Ledger) -> list[dict[str, Any]]:
         }
         for state in ledger.calendars.states().values()
     ]
+
+
+def push(report: PushReport) -> dict[str, Any]:
+    """How one calendar's push does: `heard_at` None while nothing proves that it works."""
+    return {
+        "calendar": str(report.calendar),
+        "expires_at": _iso(report.expires_at),
+        "heard_at": _iso(report.heard_at),
+        "problem": report.problem,
+    }
 
 
 def opt_outs(ledger: Ledger) -> list[dict[str, Any]]:

@@ -1,22 +1,16 @@
 """Reads Google calendars: the one `CalendarSource` there is so far.
 
-Google's client blocks and knows no total timeout, so it works in threads, which all accounts
-share, and the event loop waits only so long. A client that overstays is cut off and left
-behind; the next reading gets a new one. Decides nothing: what to attend is the core's affair.
+Decides nothing: what to attend is the core's affair.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
-
-import anyio
 
 from locum.calendars.google_auth import status
 from locum.calendars.google_token import GoogleAccount, can_read_events
+from locum.calendars.google_worker import GoogleWorker
 from locum.core.model import (
     CalendarAccess,
     CalendarEvent,
@@ -24,51 +18,10 @@ from locum.core.model import (
     CalendarRef,
     TimeWindow,
 )
-from locum.errors import HumanNeededError, LocumError, PermanentError, TransientError
+from locum.errors import HumanNeededError, PermanentError, TransientError
 from locum.ports import Clock, Delta, Finding, Health
 
-if TYPE_CHECKING:
-    from locum.calendars.google_client import GoogleClient
-
-_T = TypeVar("_T")
-
 _PROBED = timedelta(days=1)
-
-
-_CLIENTS = 4
-"""How many of an account's calendars are read at the same time: enough to use its quota up
-where each answer takes a third of a second."""
-
-_THREADS = ThreadPoolExecutor(max_workers=32, thread_name_prefix="google")
-"""As many as are needed at a time are started: a thousand accounts need no thousand threads."""
-
-
-class _Worker:
-    """A client, and whoever works with it: one thread at a time, not always the same."""
-
-    def __init__(self, account: GoogleAccount, clock: Clock) -> None:
-        self._account = account
-        self._clock = clock
-        self._client: GoogleClient | None = None
-
-    def call(self, work: Callable[[GoogleClient], _T]) -> _T:
-        """Do `work` with the client; to be run in a thread."""
-        if self._client is None:
-            # Takes a second and 49 MB: paid by whoever reads a calendar, off the loop.
-            from locum.calendars.google_client import GoogleClient
-
-            self._client = GoogleClient(self._account, now=self._clock.now)
-        return work(self._client)
-
-    def close(self) -> None:
-        """Close its connection; to be called while nobody works with it."""
-        if self._client is not None:
-            self._client.close()
-
-    def abandon(self) -> None:
-        """Cut the call in progress off, and let the thread find out."""
-        if self._client is not None:
-            self._client.abort()
 
 
 class GoogleCalendarSource:
@@ -84,9 +37,7 @@ class GoogleCalendarSource:
         self._calendars = tuple(
             CalendarRef(account.name, each) for each in dict.fromkeys(account.calendars)
         )
-        self._turn = anyio.Semaphore(_CLIENTS)
-        self._free: list[_Worker] = []
-        self._at_work: set[_Worker] = set()
+        self._worker = GoogleWorker(account, clock=clock)
 
     @property
     def calendars(self) -> tuple[CalendarRef, ...]:
@@ -103,7 +54,7 @@ class GoogleCalendarSource:
             PermanentError: This calendar can't be read.
         """
         fetched_at = self._clock.now()
-        listing = await self._call(lambda client: client.list_window(calendar, window))
+        listing = await self._worker.call(lambda client: client.list_window(calendar, window))
         return CalendarReading(
             calendar=calendar,
             fetched_at=fetched_at,
@@ -120,7 +71,7 @@ class GoogleCalendarSource:
 
         Raises as `read` does.
         """
-        return await self._call(lambda client: client.find(calendar, event_id))
+        return await self._worker.call(lambda client: client.find(calendar, event_id))
 
     async def changes(self, calendar: CalendarRef, sync_token: str) -> Delta:
         """Ask cheaply whether anything changed since `sync_token` was given.
@@ -128,7 +79,7 @@ class GoogleCalendarSource:
         With an empty token nothing counts as changed, and the first token is answered.
         Raises as `read` does.
         """
-        return await self._call(lambda client: client.list_changes(calendar, sync_token))
+        return await self._worker.call(lambda client: client.list_changes(calendar, sync_token))
 
     async def check(self) -> tuple[Finding, ...]:
         """Try the sign-in and each calendar, changing nothing. Raises nothing."""
@@ -138,38 +89,7 @@ class GoogleCalendarSource:
         return (*sign_in, *calendars)
 
     async def aclose(self) -> None:
-        for worker in self._at_work:
-            worker.abandon()
-        while self._free:
-            self._free.pop().close()
-
-    async def _call(self, work: Callable[[GoogleClient], _T]) -> _T:
-        deadline = self._account.read_deadline.total_seconds()
-        async with self._turn:
-            # The one that was used last: what it has open is the freshest.
-            worker = self._free.pop() if self._free else _Worker(self._account, self._clock)
-            self._at_work.add(worker)
-            try:
-                with anyio.fail_after(deadline):
-                    loop = asyncio.get_running_loop()
-                    result = await loop.run_in_executor(_THREADS, worker.call, work)
-            except LocumError:
-                self._free.append(worker)
-                raise
-            except TimeoutError as error:
-                worker.abandon()
-                raise TransientError(
-                    f"account {self._account.name}: Google took over {deadline:g} s to answer"
-                ) from error
-            except BaseException:
-                # Cancelled: the thread may sit in its call for minutes.
-                worker.abandon()
-                raise
-            else:
-                self._free.append(worker)
-                return result
-            finally:
-                self._at_work.discard(worker)
+        self._worker.close()
 
     # ── self-checks ──────────────────────────────────────────────────────────────────────
 
@@ -197,7 +117,7 @@ class GoogleCalendarSource:
         now = self._clock.now()
         window = TimeWindow(now, now + _PROBED)
         try:
-            access = await self._call(lambda client: client.probe(calendar, window))
+            access = await self._worker.call(lambda client: client.probe(calendar, window))
         except TransientError as error:
             return Finding(subject, Health.WARNING, str(error), "Try again in a minute.")
         except HumanNeededError as error:

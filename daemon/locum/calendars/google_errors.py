@@ -29,6 +29,7 @@ from locum.errors import (
     PermanentError,
     TransientError,
 )
+from locum.ports import ChannelExistsError
 
 _RATE_REASONS = frozenset(
     {
@@ -123,7 +124,8 @@ def _refused(
         wait=_retry_after(error.resp.get("retry-after"), now),
     )
     return (
-        _for_now(refusal, calendar, syncing=syncing)
+        _for_push(refusal, calendar)
+        or _for_now(refusal, calendar, syncing=syncing)
         or _for_a_person(refusal, account)
         or _for_good(refusal, account, calendar)
     )
@@ -143,6 +145,20 @@ class _Refusal:
 
     def __str__(self) -> str:
         return f"HTTP {self.status}{f', {self.message}' if self.message else ''}"
+
+
+def _for_push(refusal: _Refusal, calendar: CalendarRef) -> LocumError | None:
+    """Read the refusals that only a request for a push channel meets, 401s among them."""
+    if "channelIdNotUnique" in refusal.reasons:
+        return ChannelExistsError(f"calendar {calendar}: the channel is open ({refusal})")
+    if any(reason.startswith("push.webhookUrl") for reason in refusal.reasons):
+        return HumanNeededError(
+            f"calendar {calendar}: Google sends no messages to calendar.push.public_url "
+            f"({refusal}).",
+            hint="It must be https, with a certificate that everybody trusts; for older "
+            "projects its domain must also be verified in the Google Cloud console.",
+        )
+    return None
 
 
 def _for_now(refusal: _Refusal, calendar: CalendarRef, *, syncing: bool) -> LocumError | None:

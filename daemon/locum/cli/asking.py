@@ -156,6 +156,7 @@ def _show_status(found: Mapping[str, Any]) -> None:
     now = local(found["now"])
     _section("Calendars", [_calendar_row(each, now) for each in found["calendars"]])
     _section("Read less often, for Google's quota", _stretched_rows(found.get("paces", [])))
+    _section("Push", [_push_row(each) for each in found.get("push", [])])
     sessions = found["sessions"]
     _section("Now", [_session_row(each) for each in sessions if each["phase"] in _OPEN])
     _section(
@@ -220,6 +221,14 @@ def _stretched_rows(paces: list[Mapping[str, Any]]) -> list[tuple[str, ...]]:
 
 def _calendars(count: int) -> str:
     return f"{count} calendar" if count == 1 else f"{count} calendars"
+
+
+def _push_row(push: Mapping[str, Any]) -> tuple[str, ...]:
+    if push["problem"]:
+        return push["calendar"], "failing", push["problem"]
+    if push["heard_at"] is None:
+        return push["calendar"], "unproved", "no message has arrived yet"
+    return push["calendar"], "ok", f"until {day_and_time(push['expires_at'])}"
 
 
 def _session_row(session: Mapping[str, Any]) -> tuple[str, ...]:

@@ -25,8 +25,10 @@ from locum.config.values import (
     DURATION_PATTERN,
     Between,
     parse_address,
+    parse_bind_address,
     parse_duration,
     parse_organizer,
+    parse_push_address,
     parse_shown_name,
     refuse_empty_path,
     resolve_path,
@@ -52,6 +54,9 @@ LocalPath = Annotated[
 
 Address = Annotated[str, AfterValidator(parse_address)]
 """https; http to this machine only."""
+
+PushAddress = Annotated[Address, AfterValidator(parse_push_address)]
+"""An address as `Address`, and short enough to be called through any proxy."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 """A name that is also typed in commands: letters, digits and "_.-"."""
@@ -98,6 +103,27 @@ class Account(Table):
     """The persona for invitations to this account."""
 
 
+class Push(Table):
+    """`[calendar.push]`: Google tells of changes, through your reverse proxy. Off unless given.
+
+    A message is only a reason to look, and some get lost: polls go on. Where messages are
+    proved to arrive, a calendar with no meeting near is polled only every `safety_poll`.
+    """
+
+    public_url: PushAddress
+    """Where Google sends messages: https, with a certificate that everybody trusts. The proxy
+    passes them on with this path."""
+    listen_host: Annotated[str, AfterValidator(parse_bind_address)] = "127.0.0.1"
+    """The address of this machine on which the proxy finds locum. It speaks plain HTTP."""
+    listen_port: int = Field(ge=1, le=65535)
+    """The TCP port there."""
+    ttl: Annotated[Duration, Between(least="1m", most="30d")] = timedelta(days=7)
+    """How long a channel is asked for; it is renewed before it ends."""
+    safety_poll: Annotated[Duration, Between(above="0s", most="1h")] = timedelta(minutes=30)
+    """Between reads of a calendar whose messages arrive, while no meeting is near: the most
+    that a lost message costs. Never less than poll_idle."""
+
+
 class Calendar(Table):
     """`[calendar]`: what is watched, and how often."""
 
@@ -120,6 +146,8 @@ class Calendar(Table):
     keep_refused: Annotated[Duration, Between(most="14d")] = timedelta(hours=24)
     """How long meetings stay armed whose calendar is gone, or not shared any more. A calendar
     that can't be read for any other reason keeps them without limit."""
+    push: Push | None = None
+    """Google's messages that something changed."""
     api_root: Address = "https://www.googleapis.com/"
     """Google's API root; another one is for a stage or a proxy (http on loopback only)."""
     token_uri: Address = "https://oauth2.googleapis.com/token"  # noqa: S105 - An address, no secret.

@@ -5,6 +5,7 @@ One process writes it (see `StateLock`); others may read.
 """
 
 from locum.ledger.calendars import Applied, CalendarBook, CalendarState, DecisionEntry
+from locum.ledger.channels import ChannelBook
 from locum.ledger.database import Database, LedgerDamagedError, LedgerError, StateLock
 from locum.ledger.notices import Delivery, NoticeBook, Outcome
 from locum.ledger.outbox import Filing, Outbox
@@ -18,6 +19,7 @@ __all__ = [
     "BudgetError",
     "CalendarBook",
     "CalendarState",
+    "ChannelBook",
     "Database",
     "DecisionEntry",
     "Delivery",
@@ -44,6 +46,7 @@ class Ledger:
         self.database = database
         self.sessions = Sessions(database)
         self.calendars = CalendarBook(database)
+        self.channels = ChannelBook(database)
         self.outbox = Outbox(database)
         self.notices = NoticeBook(database)
 

@@ -199,6 +199,21 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
     CREATE INDEX notice_deliveries_open ON notice_deliveries (target) WHERE settled_at IS NULL;
     """,
+    """
+    -- Push channels, from before they are asked for until they are over.
+    CREATE TABLE channels (
+        id TEXT PRIMARY KEY,
+        account TEXT NOT NULL,
+        calendar_id TEXT NOT NULL,
+        address TEXT NOT NULL,
+        token_hash TEXT NOT NULL,
+        state TEXT NOT NULL,
+        asked_at TEXT NOT NULL,
+        expires_at TEXT NOT NULL,
+        resource_id TEXT,
+        heard_at TEXT
+    ) STRICT;
+    """,
 )
 """Each text moves the file one version on; the version stands in PRAGMA user_version."""
 
