@@ -377,12 +377,13 @@ class Simulation(RuleBasedStateMachine):
     # ── one pass ─────────────────────────────────────────────────────────────────────────
 
     def one_pass(self) -> None:
-        for _ in range(3):
+        for _ in range(4):
             plan, actions = self._actions()
             for action in actions:
                 self._apply(action, plan)
-            # A freed room or place, or an adopted session, may bring the next action about.
-            if not any(isinstance(each, (GiveUp, Adopt)) for each in actions):
+            # A freed room or place, an adopted session, or a new one, which takes up what else
+            # is on in its room, may bring the next action about.
+            if not any(isinstance(each, (GiveUp, Adopt, Join)) for each in actions):
                 break
         assert self._actions()[1] == [], "it doesn't settle"
 
