@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import tempfile
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -63,8 +64,9 @@ def test_two_hundred_kills() -> None:
 
 
 @pytest.mark.timeout(600)
-def test_kills_find_a_planted_fault() -> None:
+def test_kills_find_a_planted_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were the row written after the call, a kill between them would leave a presence alone."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # Where it keeps what failed.
     plant = "joins_are_written_after_the_post"
     campaign = Campaign(2, ways=("schema.done", "post.after"), plant=plant)
     assert campaign.play() == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import socket
 import sys
@@ -10,16 +11,6 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-# What a run imports as it goes, so that no life has to.
-import apscheduler.schedulers.asyncio
-import google_auth_httplib2
-import googleapiclient.discovery
-import httpcore
-import httpx
-import uvicorn
-import watchfiles
-
-from locum.app import daemon
 from locum.cli import root
 from locum.sinks import markdown
 from tests.campaign.disk import fail_by, why_not
@@ -27,8 +18,14 @@ from tests.campaign.nursery import Orders, keep
 from tests.campaign.plants import PLANTS
 from tests.campaign.points import Diary, Points, install
 
-_WARM = (apscheduler, daemon, google_auth_httplib2, googleapiclient, httpcore, httpx, uvicorn)
-_WARM_TOO = (watchfiles,)
+_IMPORTED_AS_IT_GOES = (
+    *("_strptime", "anyio._backends._asyncio", "anyio.streams.tls", "encodings.idna"),
+    *("apscheduler.schedulers.asyncio", "google_auth_httplib2", "google.oauth2.credentials"),
+    *("googleapiclient.discovery", "googleapiclient.discovery_cache", "httpcore", "uvicorn"),
+    *("watchfiles", "prometheus_client.exposition", "locum.app.daemon", "locum.app.reaper"),
+    *("locum.calendars.google_client", "locum.logs"),
+)
+"""What a run imports when it comes to need it: in the nursery already, so that no life has to."""
 
 
 def live(orders: Orders) -> int:
@@ -73,4 +70,6 @@ def _fill_the_sinks(times: int) -> None:
 
 
 if __name__ == "__main__":
+    for name in _IMPORTED_AS_IT_GOES:
+        importlib.import_module(name)
     keep(socket.socket(fileno=0), live, no_disk_faults=why_not())
