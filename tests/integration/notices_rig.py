@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+import anyio
 from dateutil.tz import UTC
 
 from locum.core.notices import Kind, Notice
@@ -105,6 +106,14 @@ async def owner_of(
         yield owner
     finally:
         await owner._end()
+
+
+def compile_apprise(folder: Path) -> None:
+    """Let its first start, which compiles 140 plug-ins, be no test's delay."""
+    urls = folder / "urls"
+    urls.write_text("json://127.0.0.1/a\n")
+    [target] = Targets(urls, limit=timedelta(minutes=1))()
+    anyio.run(target.check)
 
 
 @contextlib.contextmanager

@@ -32,6 +32,7 @@ from tests.integration.notices_rig import (
     BEFORE,
     TOKEN,
     Pigeonhole,
+    compile_apprise,
     owner_of,
     receiving,
 )
@@ -61,11 +62,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(autouse=True, scope="module")
 def apprise_is_compiled(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Let its first start, which compiles 140 plug-ins, be nobody's delay."""
-    urls = tmp_path_factory.mktemp("apprise") / "urls"
-    urls.write_text("json://127.0.0.1/a\n")
-    [target] = Targets(urls, limit=timedelta(minutes=1))()
-    anyio.run(target.check)
+    compile_apprise(tmp_path_factory.mktemp("apprise"))
 
 
 @pytest.fixture(autouse=True)

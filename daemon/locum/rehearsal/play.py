@@ -59,7 +59,7 @@ def rehearse(scenario: Scenario, folder: Path, *, speed: float, tell: Tell) -> O
     with stage.open() as addresses:
         tell(f"Google Calendar on stage at {addresses.google}")
         tell(f"PikaStream on stage at {addresses.pikastream}")
-        config = write_config(stage, addresses, folder)
+        config = write_config(stage, addresses, folder, notices=True)
         daemon = _DaemonProcess(config, tell)
         try:
             daemon.start()

@@ -192,10 +192,13 @@ def _link(code: str) -> dict[str, Any]:
     }
 
 
-def write_config(stage: Stage, addresses: Addresses, folder: Path) -> Path:
+def write_config(
+    stage: Stage, addresses: Addresses, folder: Path, *, notices: bool = False
+) -> Path:
     """Write everything that a daemon needs to play on this stage; answers the config's path.
 
-    The sign-in and the key are the stage's own and open nothing else.
+    The sign-in and the key are the stage's own and open nothing else. With `notices` its owner
+    is told, where the extra for that is installed.
     """
     scenario = stage.scenario
     folder.mkdir(parents=True, exist_ok=True)
@@ -207,7 +210,7 @@ def write_config(stage: Stage, addresses: Addresses, folder: Path) -> Path:
     _write_private(folder / "notify.urls", f"ntfy://{host}/owner\n")
     (folder / "face.png").write_bytes(face_png())
     path = folder / "locum.toml"
-    path.write_text(_config_text(stage, addresses), encoding="utf-8")
+    path.write_text(_config_text(stage, addresses, notices=notices), encoding="utf-8")
     return path
 
 
@@ -215,11 +218,11 @@ def _client(stage: Stage, addresses: Addresses) -> dict[str, Any]:
     return stage.google.client_secrets(addresses.google)
 
 
-def _config_text(stage: Stage, addresses: Addresses) -> str:
+def _config_text(stage: Stage, addresses: Addresses, *, notices: bool) -> str:
     scenario = stage.scenario
     speed = stage.clock.speed
-    # Notices are an extra: without it, a rehearsal does without.
-    notify = '[notify]\nurls_file = "notify.urls"\n' if find_spec("apprise") else ""
+    tells = notices and find_spec("apprise") is not None
+    notify = '[notify]\nurls_file = "notify.urls"\n' if tells else ""
     # Seconds of the stage: near ones are short, because a rehearsal is.
     return f"""\
 # Written by `locum rehearse`: a daemon on the stage. Everything here is on loopback.
