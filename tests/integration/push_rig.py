@@ -12,7 +12,7 @@ import socket
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +98,8 @@ class PushRig:
             metrics=self.metrics,
             sources=[self.source],
             pace=self.pace,
-            busy=lambda _now, margin: self.busy_in is not None and self.busy_in <= margin,
-            on_change=lambda: None,
+            near_from=self._near_from,
+            on_change=lambda _calendar: (),
             rings=self.push.covers,
         )
         self.wakeups = Wakeups(
@@ -113,6 +113,11 @@ class PushRig:
         self.change(self.settings)
         if polled:
             self.wakeups.start()
+
+    def _near_from(
+        self, _calendar: CalendarRef, now: datetime, margin: timedelta
+    ) -> datetime | None:
+        return None if self.busy_in is None else now + self.busy_in - margin
 
     def _account(self, adapter: Callable[..., Any]) -> Any:
         account = replace(self.google.account, calendars=self.calendars)

@@ -17,8 +17,9 @@ import anyio.to_thread
 import pytest
 
 from locum.calendars import google_client
-from locum.calendars.google import _THREADS, GoogleCalendarSource
+from locum.calendars.google import GoogleCalendarSource
 from locum.calendars.google_token import CALENDAR_SCOPE, GOOGLE_TOKEN_URI, GoogleAccount
+from locum.calendars.google_worker import _THREADS
 from locum.core.model import (
     Answer,
     CalendarAccess,

@@ -166,7 +166,7 @@ async def test_near_a_meeting_the_pace_is_as_without_push(rig: PushRig) -> None:
     rig.pace = replace(rig.pace, idle=timedelta(minutes=5), safety=timedelta(minutes=30))
     rig.polling.change([rig.source], rig.pace)
     await rig.open_up()
-    for busy_in, expected in ((14, 0.75), (16, 5), (44, 5), (46, 30), (None, 30)):
+    for busy_in, expected in ((14, 0.75), (16, 1), (44, 29), (46, 30), (None, 30)):
         rig.busy_in = None if busy_in is None else timedelta(minutes=busy_in)
         assert await _paced(rig) == timedelta(minutes=expected)
 
