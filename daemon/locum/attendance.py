@@ -18,8 +18,16 @@ from typing import Any, TypeVar
 import anyio
 import structlog
 
+from locum.core.consent import series_of, wants_out
 from locum.core.lifecycle import WORTH_ANOTHER_TRY, closing_phase
-from locum.core.model import EndReason, Phase, SessionHandle, SessionKey, SessionRecord
+from locum.core.model import (
+    EndReason,
+    OptOut,
+    Phase,
+    SessionHandle,
+    SessionKey,
+    SessionRecord,
+)
 from locum.core.money import OVERTIME
 from locum.core.policy import Policy
 from locum.errors import (
@@ -29,9 +37,9 @@ from locum.errors import (
     PermanentError,
     TransientError,
 )
-from locum.ledger import NEVER_RAN, Ledger
+from locum.ledger import NEVER_RAN, Ledger, LedgerDamagedError
 from locum.metrics import Metrics
-from locum.persona import PersonaCard, compile_prompt
+from locum.persona import PersonaCard, compile_prompt, introduction
 from locum.ports import (
     Admitted,
     Clock,
@@ -41,6 +49,7 @@ from locum.ports import (
     MeetingSession,
     PresenceEngine,
     Roster,
+    Said,
     SessionEvent,
     Waiting,
 )
@@ -103,26 +112,38 @@ class Attendance:
         self._clock = company.clock
         self._record: SessionRecord
         self._unnamed: tuple[SessionHandle, datetime] | None = None
+        self._opted_out: Said | None = None
 
     async def run(self, *, claimed_now: bool) -> None:
         """Attend, or take up again what an earlier process left.
 
-        Raises nothing on purpose: every outcome stands in the ledger.
+        Raises nothing on purpose: every outcome stands in the ledger, unless that is damaged,
+        and it was told to leave.
         """
         record = self._ledger.sessions.get(self._key)
         if record is None or not record.is_open:
             return
         self._record = record
         with structlog.contextvars.bound_contextvars(session_key=self._key):
-            engine = self._company.engines.get(record.engine)
-            if engine is None:
-                await self._without_engine(claimed_now=claimed_now)
-            elif record.handle is not None:
-                await self._take_up(record.handle, engine)
-            elif claimed_now:
-                await self._join(engine)
-            else:
-                await self._settle(engine, "the process ended while it was joining")
+            try:
+                await self._attend(claimed_now=claimed_now)
+            except LedgerDamagedError as error:
+                if not self._stop.asked:
+                    raise
+                # What the engine still had to do was done before; a new start finds it over.
+                _log.error("session_end_unwritten", problem=str(error))
+
+    async def _attend(self, *, claimed_now: bool) -> None:
+        record = self._record
+        engine = self._company.engines.get(record.engine)
+        if engine is None:
+            await self._without_engine(claimed_now=claimed_now)
+        elif record.handle is not None:
+            await self._take_up(record.handle, engine)
+        elif claimed_now:
+            await self._join(engine)
+        else:
+            await self._settle(engine, "the process ended while it was joining")
 
     # ── getting in ───────────────────────────────────────────────────────────────────────
 
@@ -189,7 +210,7 @@ class Attendance:
             await self._write(
                 lambda: self._ledger.sessions.close_attempt(self._key, at=at, outcome=NEVER_RAN)
             )
-            await self._try_later(EndReason.LOST_JOIN, f"nothing is running: {why}")
+            await self._try_later(EndReason.ENGINE_LOST, f"nothing is running: {why}")
             return
         await self._suspect_orphan(why)
 
@@ -298,20 +319,53 @@ class Attendance:
             # Until this is on the disk, nobody but us knows the session's name.
             await self._write(self._write_name)
             await self._patiently("sync", self._ledger.database.sync)
-        async for event in session.events():
-            if isinstance(event, Ended):
-                return event
-            await self._note(event)
+        introducing: asyncio.Task[None] | None = None
+        try:
+            async for event in session.events():
+                if isinstance(event, Ended):
+                    return event
+                if isinstance(event, Admitted) and introducing is None:
+                    # Beside the rest: a chat that fails keeps nobody from opting out.
+                    introducing = asyncio.ensure_future(self._introduce(session))
+                await self._note(event)
+        finally:
+            if introducing is not None:
+                introducing.cancel()
         return Ended(self._clock.now(), EndReason.ENGINE_LOST, "the engine fell silent")
 
+    async def _introduce(self, session: MeetingSession) -> None:
+        """Write into the chat who this is, and how to make it leave, where the engine can."""
+        card = self._persona()
+        engine = self._company.engines.get(self._record.engine)
+        if card is None or engine is None or not engine.traits.can_chat:
+            return
+        text = introduction(card)
+        try:
+            await self._patiently("post", lambda: session.post(text), TransientError)
+        except LocumError as error:
+            _log.error("introduction_failed", problem=str(error))
+        else:
+            _log.info("introduced", text=text)
+
     async def _note(self, event: SessionEvent) -> None:
-        if isinstance(event, Admitted):
+        if isinstance(event, Said):
+            self._listen(event)
+        elif isinstance(event, Admitted):
             await self._admitted(event.at)
         elif isinstance(event, Waiting):
             _log.info("session_waiting", detail=event.detail)
         elif isinstance(event, Roster):
             others = event.others
             await self._write(lambda: self._ledger.sessions.others_present(self._key, others))
+
+    def _listen(self, said: Said) -> None:
+        card = self._persona()
+        names = "" if card is None else card.tile
+        if not wants_out(said.text, names=names):
+            return
+        _log.warning("opted_out", by=said.speaker, in_chat=said.in_chat)
+        self._opted_out = said
+        self._stop.ask(EndReason.OPTED_OUT)
 
     async def _admitted(self, at: datetime) -> None:
         self._record = replace(self._record, admitted_at=self._record.admitted_at or at)
@@ -346,10 +400,14 @@ class Attendance:
         at = self._clock.now()
 
         def close() -> None:
-            self._write_name()
-            self._ledger.sessions.close_attempt(
-                self._key, at=at, outcome=reason.value, remains=remains
-            )
+            with self._ledger.database.transaction():
+                self._write_name()
+                self._write_opt_out()
+                self._ledger.sessions.close_attempt(
+                    self._key, at=at, outcome=reason.value, remains=remains
+                )
+                if reason is EndReason.OPTED_OUT and self._company.policy.forget_on_opt_out:
+                    self._ledger.sessions.forget_heard(self._key)
 
         await self._write(close)
         self._refresh()
@@ -358,6 +416,7 @@ class Attendance:
     def _note_leaving(self, reason: EndReason) -> None:
         """Write down that we leave, and why, for whoever takes it up should we die now."""
         try:
+            self._write_opt_out()
             self._write_name()
             self._transition(Phase.LEAVING, at=self._clock.now(), reason=reason)
         except LocumError as error:
@@ -376,6 +435,8 @@ class Attendance:
             try:
                 return await call()
             except passing as error:
+                if isinstance(error, LedgerDamagedError) and self._stop.asked:
+                    raise  # It won't be mended while this process runs, and all of it stops.
                 unnamed = None if self._unnamed is None else self._unnamed[0]
                 _log.warning(
                     "session_call_failed", call=what, problem=str(error), unwritten=unnamed
@@ -428,6 +489,8 @@ class Attendance:
             handle=None,
             retry_at=retry_at,
             give_up_at=give_up_at,
+            # Who was there before is no company for the presence to come.
+            others_present=None,
         )
         self._company.metrics.join_finished(outcome=reason.value, engine=record.engine)
         wait = round((retry_at - now).total_seconds(), 1)
@@ -498,6 +561,18 @@ class Attendance:
             Phase.WAITING, at=at, detail="the engine answered", handle=handle, durable=False
         )
         self._unnamed = None
+
+    def _write_opt_out(self) -> None:
+        """Write for which series somebody opted out: those of the meetings that had begun."""
+        said = self._opted_out
+        if said is None:
+            return
+        begun = [m for m in self._record.meetings if m.start <= said.at]
+        for meeting in begun or self._record.meetings[:1]:
+            series = series_of(meeting.occurrence)
+            self._ledger.calendars.opt_out(
+                OptOut(series, said.at, by=said.speaker, title=meeting.title)
+            )
 
     def _transition(self, to: Phase, *, at: datetime, **changes: Any) -> None:
         if self._record.admitted_at is not None:

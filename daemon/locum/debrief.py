@@ -155,7 +155,7 @@ class Debrief:
                 detail=detail,
                 attempts=len(attempts),
             ),
-            source=_source(record.engine, traits, notes),
+            source=_source(record, traits, notes),
             notes=notes,
             unknown=_unknown(record, traits, notes, shares=shares),
             estimated_cost=sum(attempt.cost for attempt in attempts) if billed else None,
@@ -179,9 +179,14 @@ def _presence(
     return joined_at, left_at
 
 
-def _source(engine: str, traits: EngineTraits | None, notes: Sequence[EngineNote]) -> str:
+def _source(
+    record: SessionRecord, traits: EngineTraits | None, notes: Sequence[EngineNote]
+) -> str:
+    engine = record.engine
     if notes:
         return "what the engine gave back, word for word"
+    if record.end_reason is EndReason.OPTED_OUT:
+        return "none: somebody opted out, and nothing that was heard is kept"
     if traits is not None and not traits.reports_transcript:
         return f"none: the engine {engine} returns no transcript or notes"
     return f"none: the engine {engine} returned nothing"

@@ -75,6 +75,7 @@ class DaemonRig:
     personas: dict[str, PersonaCard]
     engine_names: tuple[str, ...] = ("pika",)
     attendance: AttendanceClass = Attendance
+    equip: Callable[[PikaStreamEngine], PresenceEngine] = lambda engine: engine
     engines: dict[str, PresenceEngine] = field(default_factory=dict)
     _events: dict[str, CalendarEvent] = field(default_factory=dict)
     _running: list[asyncio.Task[None]] = field(default_factory=list)
@@ -91,7 +92,7 @@ class DaemonRig:
         # A test that takes the ledger away must not block the loop for five seconds.
         self.ledger.database.execute("PRAGMA busy_timeout = 0")
         self.metrics = Metrics()
-        self.engines = {name: self._engine() for name in self.engine_names}
+        self.engines = {name: self.equip(self._engine()) for name in self.engine_names}
         self.dispatcher = InProcess(self._factory(), on_end=self._ask)
         self.debrief = Debrief(
             self.ledger,
@@ -162,6 +163,7 @@ class DaemonRig:
             task.cancel()
         for tasks in (self.dispatcher._tasks, self.controller._writing):
             await tasks.cancel()
+        await self.controller._funding.stop()
         await self._close()
 
     async def stop(self, within: float = 5.0) -> None:
@@ -229,7 +231,7 @@ class DaemonRig:
             CalendarReading(_WORK, now, window, tuple(self._events.values()))
         )
         if tell:
-            self.controller.events_changed()
+            self.controller.calendar_changed(_WORK)
 
     @contextlib.contextmanager
     def unwritable(self) -> Iterator[None]:

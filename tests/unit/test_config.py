@@ -50,6 +50,11 @@ type = "markdown"
 folder = "~/meetings"
 """
 
+PUSH = """[calendar.push]
+public_url = "https://locum.example.com/push"
+listen_port = 9465
+"""
+
 Loader = Callable[..., LoadedConfig]
 
 
@@ -94,6 +99,18 @@ Finder = Callable[..., tuple[str, ...]]
 
 
 # ── good ones ────────────────────────────────────────────────────────────────────────────
+
+
+def test_push_needs_an_address_and_a_port_only(load_text: Loader) -> None:
+    """It is off unless given; then it listens on this machine only."""
+    assert load_text(GOOD).config.calendar.push is None
+    push = load_text(GOOD + PUSH).config.calendar.push
+    assert push is not None
+    assert (push.listen_host, push.ttl, push.safety_poll) == (
+        "127.0.0.1",
+        timedelta(days=7),
+        timedelta(minutes=30),
+    )
 
 
 def test_example_loads_once_its_picture_is_there(load_text: Loader, folder: Path) -> None:
@@ -178,6 +195,20 @@ def test_file_open_to_others_is_warned_about(load_text: Loader, folder: Path) ->
     assert warning == f"locum.toml: others may write to it; `chmod go-w {path}`"
 
 
+def test_more_calendars_than_the_quota_reads_as_often_are_warned_about(
+    load_text: Loader,
+) -> None:
+    """With what is read instead, and what to change; what fits says nothing."""
+    text = f"[calendar]\npoll_idle = '5s'\nrequests_per_minute = 10\n{GOOD}"
+    [warning] = load_text(text).warnings
+
+    assert warning.startswith(
+        "locum.toml: calendar.poll_idle: account work: for Google's quota"
+    )
+    assert "calendars are read every 7 s instead of every 5 s" in warning
+    assert load_text(text.replace("= 10", "= 540")).warnings == ()
+
+
 def test_environment_moves_the_engines(load_text: Loader) -> None:
     """PIKA_API_BASE_URL wins over the file, and a note says so."""
     loaded = load_text(GOOD, PIKA_API_BASE_URL="http://127.0.0.1:8001")
@@ -235,6 +266,21 @@ WRONG = [
     ("[calendar]\ntoken_uri = 'https://[::1'", '2: calendar.token_uri: "https://[::1" is no address'),
     ("[calendar]\ntoken_uri = 'https://h:99999/'", '2: calendar.token_uri: "https://h:99999/" is no address'),
     ("[stage]", "1: calendar.api_root: \"https://www.googleapis.com/\" isn't on this machine"),
+    (PUSH.replace("https://locum.example.com/push", "http://locum.example.com/push"), '2: calendar.push.public_url: "http://locum.example.com/push" is plain http'),
+    (PUSH.replace("locum.example.com", "127.0.0.1"), '2: calendar.push.public_url: "https://127.0.0.1/push" is this machine, where Google'),
+    (PUSH.replace("https://locum.example.com", "http://localhost"), '2: calendar.push.public_url: "http://localhost/push" is this machine'),
+    (PUSH.replace("/push", "/a/../b"), '2: calendar.push.public_url: "/a/../b" is no plain path'),
+    (PUSH.replace("/push", "/a%2fb"), '2: calendar.push.public_url: "/a%2fb" is no plain path'),
+    (PUSH.replace("/push", "/?key=secret"), "2: calendar.push.public_url: an address here has neither ? nor #"),
+    (PUSH.replace("/push", "/" + "p" * 1000), "2: calendar.push.public_url: the address is too long"),
+    (PUSH.replace("9465", "0"), "3: calendar.push.listen_port:"),
+    (PUSH.replace("9465", "65536"), "3: calendar.push.listen_port:"),
+    (PUSH.replace("listen_port = 9465", ""), "1: calendar.push.listen_port: is missing"),
+    (PUSH + "listen_host = 'localhost'", '4: calendar.push.listen_host: "localhost" is no IP address; write one, like "127.0.0.1"'),
+    (PUSH + "ttl = '59s'", "4: calendar.push.ttl: 59s is too short; 1m is the least"),
+    (PUSH + "ttl = '31d'", "4: calendar.push.ttl: 31d is too long; 30d is the most"),
+    (PUSH + "safety_poll = '2h'", "4: calendar.push.safety_poll: 2h is too long; 1h is the most"),
+    (PUSH + "publik_url = 'x'", '4: calendar.push.publik_url: unknown key. Did you mean "public_url"?'),
     ("[attend]\ntrusted_organizers = [\n'a@example.com',\n'*.example.com']", '4: attend.trusted_organizers[2]: "*.example.com" is neither'),
     (PERSONA.replace("Asta", "A\u202esta"), "3: personas.asta.display_name: the character U+202E"),
     (PERSONA.replace("Ada ", "Ada\u200b"), "4: personas.asta.owner: the character U+200B"),
@@ -336,6 +382,12 @@ def test_stage_takes_short_polls_and_loopback_only(problems_of: Finder) -> None:
     assert 'engines.pika.base_url: "https://example.com/" isn\'t on this machine' in away
     [default] = problems_of(stage.replace('base_url = "http://[::1]:2"', ""))
     assert "engines.pika.base_url" in default
+    pushed = f"{stage}\n{PUSH}"
+    assert (
+        problems_of(pushed.replace("https://locum.example.com", "http://127.0.0.1:9465")) == ()
+    )
+    [push] = problems_of(pushed)
+    assert 'public_url: "https://locum.example.com/push" isn\'t on this machine' in push
 
 
 @pytest.mark.parametrize(

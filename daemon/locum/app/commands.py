@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from locum import __version__
@@ -17,13 +17,16 @@ from locum.core.model import (
     CalendarEvent,
     Judged,
     Mark,
+    OptOut,
     Phase,
     SessionRecord,
     instant_label,
 )
+from locum.core.pacing import AccountPace
 from locum.errors import PermanentError, TransientError
 from locum.ledger import Ledger
 from locum.ports import Clock
+from locum.push import PushReport
 
 
 class Commands:
@@ -38,6 +41,8 @@ class Commands:
         config: Callable[[], ConfigStore],
         reload: Callable[[], Awaitable[ReloadOutcome]],
         poll_soon: Callable[[], None],
+        paces: Callable[[], Mapping[str, AccountPace]],
+        push: Callable[[], Iterable[PushReport]],
     ) -> None:
         self._ledger = ledger
         self._clock = clock
@@ -45,6 +50,8 @@ class Commands:
         self._config = config
         self._reload = reload
         self._poll_soon = poll_soon
+        self._paces = paces
+        self._push = push
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -53,6 +60,8 @@ class Commands:
             "join": self.join,
             "leave": self.leave,
             "skip": self.skip,
+            "opt-out": self.opt_out,
+            "opt-in": self.opt_in,
             "reload": self.reload,
             "poll": self.poll,
         }
@@ -80,7 +89,23 @@ class Commands:
             "now": now.isoformat(),
             "config": str(store.current.path),
             "config_problems": list(store.problems),
+            "ledger_recovery": reports.recovery(self._ledger, now),
+            "held_back": [
+                {"title": title, "reason": reason}
+                for title, reason in self._controller.held_back
+            ],
             "calendars": reports.calendars(self._ledger),
+            "paces": reports.paces(self._paces()),
+            "shortages": [
+                {
+                    "engine": shortage.engine,
+                    "start": shortage.start.isoformat(),
+                    "since": shortage.since.isoformat(),
+                    "problem": shortage.problem,
+                }
+                for shortage in self._controller.shortages
+            ],
+            "push": [reports.push(each) for each in self._push()],
             "armed": self._controller.agenda.armed,
             "next": [reports.planned(item, policy, prices) for item in ahead[:5]],
             "left_alone": [reports.planned(item, policy, prices) for item in left_alone[:5]],
@@ -148,6 +173,34 @@ class Commands:
         )
         setting = self._controller.setting
         return {"event": reports.planned(item, setting.policy, setting.prices)}
+
+    async def opt_out(self, args: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Leave an event's series, at once if we are in it, and stay away from it."""
+        event = self._one_event(_text(args, "event")).event
+        self._controller.opt_out(event, by=str(args.get("by") or ""))
+        return {"opt_outs": reports.opt_outs(self._ledger)}
+
+    async def opt_in(self, args: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Take an opt-out back; without `series` only answer which there are."""
+        text = str(args.get("series") or "")
+        if text:
+            self._controller.opt_in(self._one_opt_out(text).series)
+        return {"opt_outs": reports.opt_outs(self._ledger)}
+
+    def _one_opt_out(self, text: str) -> OptOut:
+        wanted = text.casefold()
+        known = self._ledger.calendars.opt_outs()
+        found = [each for each in known if text == each.series] or [
+            each for each in known if wanted in each.title.casefold()
+        ]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise PermanentError(
+                f'Nobody opted out of anything called "{text}". `locum opt-out` lists them.'
+            )
+        names = "; ".join(f'"{each.title}": {each.series}' for each in found[:5])
+        raise PermanentError(f"{len(found)} opt-outs fit; name one by its key: {names}")
 
     async def reload(self, _args: Mapping[str, Any]) -> Mapping[str, Any]:
         outcome = await self._reload()

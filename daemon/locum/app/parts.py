@@ -10,12 +10,14 @@ import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from dateutil.tz import tzlocal
 
 from locum.calendars.google import GoogleCalendarSource
+from locum.calendars.google_push import GooglePush
 from locum.calendars.google_token import GoogleAccount
 from locum.clock import StageClock, SystemClock
 from locum.config.model import Account, Config, PersonaTable, PikaStream, RuleAction
@@ -23,6 +25,7 @@ from locum.config.model import Rule as RuleTable
 from locum.config.values import home_directory
 from locum.core.money import Caps
 from locum.core.notices import Kind
+from locum.core.pacing import Limits
 from locum.core.policy import Effect, Policy, Rule
 from locum.engines.pikastream import PikaStreamEngine, PikaStreamSettings
 from locum.engines.pikastream_key import find_key
@@ -31,7 +34,8 @@ from locum.notify import Targets
 from locum.notifying import NotifySetting
 from locum.persona import PersonaCard
 from locum.polling import Pace
-from locum.ports import CalendarSource, Clock, PresenceEngine, SummarySink
+from locum.ports import CalendarSource, ChannelSource, Clock, PresenceEngine, SummarySink
+from locum.push import PushSettings
 from locum.sinks import MarkdownFolder
 
 _EFFECTS = {
@@ -59,18 +63,31 @@ class Workshop:
     _built: dict[tuple[str, str], _Built] = field(default_factory=dict)
     _retired: list[Any] = field(default_factory=list)
 
-    def sources(self, config: Config) -> tuple[CalendarSource, ...]:
-        accounts = [
+    def _accounts(self, config: Config) -> list[GoogleAccount]:
+        return [
             google_account(account, config, self.state_dir)
             for account in config.calendar.accounts
         ]
+
+    def sources(self, config: Config) -> tuple[CalendarSource, ...]:
         return tuple(
             self._keep(
                 ("source", account.name),
                 account,
                 lambda account=account: GoogleCalendarSource(account, clock=self.clock),
             )
-            for account in accounts
+            for account in self._accounts(config)
+        )
+
+    def channel_sources(self, config: Config) -> tuple[ChannelSource, ...]:
+        """Answer what opens push channels; it costs nothing while nobody uses it."""
+        return tuple(
+            self._keep(
+                ("push", account.name),
+                account,
+                lambda account=account: GooglePush(account, clock=self.clock),
+            )
+            for account in self._accounts(config)
         )
 
     def engines(self, config: Config) -> dict[str, PresenceEngine]:
@@ -87,6 +104,7 @@ class Workshop:
                 key_file=table.api_key_file,
                 price_per_minute=table.price_per_minute,
                 minimum_balance=table.minimum_balance,
+                credits_per_dollar=table.credits_per_dollar,
                 ready_timeout=table.ready_timeout,
             ),
             clock=self.clock,
@@ -135,11 +153,13 @@ def policy_of(config: Config) -> Policy:
         grace=attend.grace,
         capacity=attend.capacity,
         max_length=attend.max_length,
+        forget_on_opt_out=config.privacy.forget_on_opt_out,
         merge_window=attend.merge_window,
         trusted_organizers=attend.trusted_organizers,
         join_unanswered=attend.join_unanswered,
         join_all_day=attend.join_all_day,
         leave_when_cancelled=attend.leave_when_cancelled,
+        stay_with_people=attend.stay_with_people,
         platforms=attend.platforms,
         rules=tuple(_rule(number, rule) for number, rule in enumerate(config.rules, start=1)),
         default_persona=attend.persona or _only(config.personas),
@@ -226,7 +246,7 @@ def purse_of(config: Config, database: Database) -> Purse:
     """Answer the purse that holds to `[budget]`; days and months are those of this machine."""
     return Purse(
         database,
-        Caps.of_dollars(**config.budget.model_dump()),
+        Caps.of_dollars(**config.budget.model_dump(exclude={"check_ahead"})),
         max_length=config.attend.max_length,
         zone=tzlocal(),
     )
@@ -239,4 +259,22 @@ def pace_of(config: Config) -> Pace:
         idle=calendar.poll_idle,
         horizon=calendar.horizon,
         delta_from=calendar.delta_from,
+        safety=timedelta(0) if calendar.push is None else calendar.push.safety_poll,
+        keep_refused=calendar.keep_refused,
+        limits=Limits(
+            per_minute=calendar.requests_per_minute,
+            project_per_day=calendar.requests_per_day,
+        ),
+    )
+
+
+def push_of(config: Config) -> PushSettings | None:
+    push = config.calendar.push
+    if push is None:
+        return None
+    return PushSettings(
+        public_url=push.public_url,
+        host=push.listen_host,
+        port=push.listen_port,
+        lifetime=push.ttl,
     )

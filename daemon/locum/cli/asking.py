@@ -60,6 +60,12 @@ _SKIP = epilog(
     'locum skip "budget round" --undo',
     exits="0, 1 no event ahead, or more than one, is called that, 4 no daemon is running",
 )
+_OPT_OUT = epilog(
+    'locum opt-out "weekly sync" --by "Dana"',
+    "locum opt-out                              list what was opted out",
+    'locum opt-out "weekly sync" --undo',
+    exits="0, 1 nothing, or more than one thing, is called that, 4 no daemon is running",
+)
 _RELOAD = epilog(
     "locum reload",
     exits="0, 4 no daemon is running, 78 the config can't be used (the last good one stays)",
@@ -82,6 +88,7 @@ def add_to(app: typer.Typer) -> None:
     app.command(epilog=_JOIN)(join)
     app.command(epilog=_LEAVE)(leave)
     app.command(epilog=_SKIP)(skip)
+    app.command("opt-out", epilog=_OPT_OUT)(opt_out)
     app.command(epilog=_RELOAD)(reload)
 
 
@@ -118,6 +125,9 @@ def _from_ledger(place: Whereabouts) -> dict[str, Any]:
         "now": datetime.now(timezone.utc).isoformat(),
         "config": str(place.config),
         "config_problems": [],
+        "ledger_recovery": None,
+        "held_back": [],
+        "shortages": [],
         "calendars": [],
         "armed": 0,
         "next": [],
@@ -125,6 +135,7 @@ def _from_ledger(place: Whereabouts) -> dict[str, Any]:
     }
     with reading_ledger(place.state) as ledger:
         if ledger is not None:
+            found["ledger_recovery"] = reports.recovery(ledger, datetime.now(timezone.utc))
             found["calendars"] = reports.calendars(ledger)
             found["sessions"] = [
                 reports.session(record, ledger) for record in ledger.sessions.newest(20)
@@ -139,8 +150,13 @@ def _show_status(found: Mapping[str, Any]) -> None:
         out(f"locum is not running. What its ledger knows ({found['config']}):")
     for problem in found["config_problems"]:
         out(f"  Not in use as it stands: {one_line(problem)}")
+    _show_recovery(found)
+    for shortage in found["shortages"]:
+        out(f"  Too little on {shortage['engine']}: {one_line(shortage['problem'])}")
     now = local(found["now"])
     _section("Calendars", [_calendar_row(each, now) for each in found["calendars"]])
+    _section("Read less often, for Google's quota", _stretched_rows(found.get("paces", [])))
+    _section("Push", [_push_row(each) for each in found.get("push", [])])
     sessions = found["sessions"]
     _section("Now", [_session_row(each) for each in sessions if each["phase"] in _OPEN])
     _section(
@@ -160,6 +176,20 @@ def _show_status(found: Mapping[str, Any]) -> None:
         out("  Nothing yet.")
 
 
+def _show_recovery(found: Mapping[str, Any]) -> None:
+    recovery = found["ledger_recovery"]
+    if recovery is None:
+        return
+    source = recovery["restored_from"] or "nothing: there was no sound backup"
+    out(f"  The ledger was damaged ({one_line(recovery['damage'] or '')}).")
+    out(f"  Restored {day_and_time(recovery['at'])} from {source}.")
+    out(f"  The damaged one is kept in {recovery['quarantined']}")
+    if not recovery["sessions_known"]:
+        out("  Sessions may be running that it lost: look into your rooms, and the account.")
+    for held in found["held_back"]:
+        out(f'  Not joined yet: "{one_line(held["title"])}": {held["reason"]}')
+
+
 def _section(title: str, rows: list[tuple[str, ...]]) -> None:
     if rows:
         heading(title)
@@ -174,6 +204,31 @@ def _calendar_row(calendar: Mapping[str, Any], now: datetime) -> tuple[str, ...]
         return calendar["calendar"], "not read yet", ""
     age = max(now - local(calendar["read_at"]), timedelta(0))
     return calendar["calendar"], "ok", f"read {length(age)} ago"
+
+
+def _stretched_rows(paces: list[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    return [
+        (
+            pace["account"],
+            _calendars(pace["near"] + pace["idle"]),
+            f"every {length(timedelta(seconds=pace['near_every_s']))} where a meeting is near,",
+            f"otherwise every {length(timedelta(seconds=pace['idle_every_s']))}",
+        )
+        for pace in paces
+        if pace["stretched"]
+    ]
+
+
+def _calendars(count: int) -> str:
+    return f"{count} calendar" if count == 1 else f"{count} calendars"
+
+
+def _push_row(push: Mapping[str, Any]) -> tuple[str, ...]:
+    if push["problem"]:
+        return push["calendar"], "failing", push["problem"]
+    if push["heard_at"] is None:
+        return push["calendar"], "unproved", "no message has arrived yet"
+    return push["calendar"], "ok", f"until {day_and_time(push['expires_at'])}"
 
 
 def _session_row(session: Mapping[str, Any]) -> tuple[str, ...]:
@@ -360,6 +415,57 @@ def skip(
         answer,
         json=json,
         text=f'{item["decision"]}: "{title}", {day_and_time(item["start"])}: {item["reason"]}',
+    )
+
+
+def opt_out(
+    *,
+    event: Annotated[
+        str,
+        typer.Argument(
+            metavar="EVENT",
+            help="A part of its title, or its key; without it, what was opted out is listed.",
+            show_default=False,
+        ),
+    ] = "",
+    by: Annotated[
+        str, typer.Option("--by", metavar="NAME", help="Who asked for it, for the record.")
+    ] = "",
+    undo: Annotated[bool, typer.Option("--undo", help="Take it back.")] = False,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Keep the stand-in out of a whole series, because somebody in it wants that.
+
+    If it is in a meeting of the series, it leaves at once, and what was heard there is
+    deleted (privacy.forget_on_opt_out). In rooms where the engine can hear, anybody can do
+    the same by saying or writing "opt out".
+    """
+    if undo and not event:
+        raise typer.BadParameter("name what to take back; `locum opt-out` lists what there is")
+    place = whereabouts(config)
+    if event and not undo:
+        answer = place.call("opt-out", {"event": event, "by": by})
+    else:
+        answer = place.call("opt-in", {"series": event})
+    if json:
+        out_json(answer)
+        return
+    if not answer["opt_outs"]:
+        out("Nobody has opted out of anything.")
+        return
+    heading("Series without a stand-in")
+    table(
+        [
+            (
+                one_line(each["title"]) or "(no title)",
+                f"since {day_and_time(each['at'])}",
+                f"by {one_line(each['by'])}" if each["by"] else "",
+                each["series"],
+            )
+            for each in answer["opt_outs"]
+        ],
+        indent=2,
     )
 
 

@@ -20,6 +20,7 @@ from locum.cli import (
     rehearsing,
     running,
     signing,
+    spending,
 )
 from locum.cli.ending import EXIT_CODES, INTERRUPTED, CommandGroup
 
@@ -82,6 +83,7 @@ def _make() -> typer.Typer:
         rehearsing,
         deciding,
         asking,
+        spending,
         signing,
         examining,
         configuring,

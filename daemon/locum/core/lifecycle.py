@@ -59,6 +59,7 @@ MAY_RETURN = frozenset(
         EndReason.LINK_CHANGED,
         EndReason.UNWANTED,
         EndReason.SHUTDOWN,
+        EndReason.OPTED_OUT,  # The series stands in the ledger; only undone can it come here.
     }
 )
 """Endings that were ours, because of what the calendar said then: it may say otherwise now."""

@@ -18,6 +18,9 @@ OccurrenceKey = NewType("OccurrenceKey", str)
 """Names one occurrence of one event for ever: iCalUID, plus the original start if it is an
 instance of a series. Equal on every calendar that shows it, and unchanged when it moves."""
 
+SeriesKey = NewType("SeriesKey", str)
+"""Names a series for as long as it goes on, or an event that stands alone: see `consent`."""
+
 MeetingKey = NewType("MeetingKey", str)
 """An occurrence at its current start: moved to tomorrow, it is another meeting to attend."""
 
@@ -190,7 +193,7 @@ class CalendarReading:
 
     Complete by contract: a source that could not see every page raises instead. A tombstone
     that names no time isn't an event: its id stands in `removed_ids`. `sync_token` is where
-    the delta lane goes on, if the source has one.
+    the delta lane goes on, if the source has one. `requests` is how many the reading took.
     """
 
     calendar: CalendarRef
@@ -201,6 +204,7 @@ class CalendarReading:
     malformed: tuple[Malformed, ...] = ()
     access: CalendarAccess = CalendarAccess.DETAILS
     sync_token: str | None = None
+    requests: int = 1
 
 
 # ── what we decide ───────────────────────────────────────────────────────────────────────
@@ -233,6 +237,7 @@ class Code(enum.Enum):
     OVER_BUDGET = "over_budget"  #: A cap of `[budget]` leaves no room for what it may cost.
     SKIPPED_BY_USER = "skipped_by_user"
     STOPPED_BY_USER = "stopped_by_user"
+    OPTED_OUT = "opted_out"  #: Somebody in the meeting, or before, said "opt out".
     REMOVED_BEFORE = "removed_before"
     ENDED_BEFORE = "ended_before"  #: The meeting was over before its planned end.
     MOVED_WHILE_IN_IT = "moved_while_in_it"
@@ -341,6 +346,7 @@ class EndReason(enum.Enum):
     LINK_CHANGED = "link_changed"
     UNWANTED = "unwanted"  #: A rule, a command or a calendar's removal.
     STOPPED_BY_USER = "stopped_by_user"
+    OPTED_OUT = "opted_out"  #: Somebody doesn't want a stand-in there.
     LENGTH_CAP = "length_cap"
     SHUTDOWN = "shutdown"
     NOT_ADMITTED = "not_admitted"  #: Nobody let us in within the grace.
@@ -377,6 +383,7 @@ class SessionRecord:
     ended_at: datetime | None = None
     end_reason: EndReason | None = None
     others_present: int | None = None  #: None where the engine can't see.
+    accompanied: bool = False  #: Whether anybody else was seen in its room, at any time.
 
     @property
     def is_open(self) -> bool:
@@ -407,6 +414,17 @@ class Mark(enum.Enum):
 
     SKIP = "skip"
     STOP = "stop"
+    OPT_OUT = "opt_out"  #: Of the whole series.
+
+
+@dataclass(frozen=True)
+class OptOut:
+    """Somebody wants no stand-in in a series. `by` is empty where nobody knows who."""
+
+    series: SeriesKey
+    at: datetime
+    by: str = ""
+    title: str = ""
 
 
 # ── what must happen now ─────────────────────────────────────────────────────────────────

@@ -77,11 +77,13 @@ class Policy:
     grace: timedelta = timedelta(minutes=10)
     capacity: int = 4
     max_length: timedelta = timedelta(hours=4)
+    forget_on_opt_out: bool = True
     merge_window: timedelta = timedelta(minutes=2)
     trusted_organizers: tuple[str, ...] = ()
     join_unanswered: bool = False
     join_all_day: bool = False
     leave_when_cancelled: bool = True
+    stay_with_people: bool = True
     platforms: tuple[Platform, ...] = (Platform.GOOGLE_MEET,)
     rules: tuple[Rule, ...] = ()
     default_persona: str = ""
@@ -179,13 +181,20 @@ def _join(code: Code, reason: str) -> Decision:
     return Decision(join=True, code=code, reason=reason)
 
 
+_MARKED = {
+    Mark.SKIP: _skip(Code.SKIPPED_BY_USER, "you said to skip it"),
+    Mark.STOP: _skip(Code.STOPPED_BY_USER, "you made the stand-in leave it"),
+    Mark.OPT_OUT: _skip(
+        Code.OPTED_OUT, "somebody opted out of having a stand-in there (see `locum opt-out`)"
+    ),
+}
+
+
 def _not_a_meeting_for_us(event: CalendarEvent, mark: Mark | None) -> Decision | None:
     if event.status is EventStatus.CANCELLED:
         return _skip(Code.CANCELLED, "the event is cancelled")
-    if mark is Mark.SKIP:
-        return _skip(Code.SKIPPED_BY_USER, "you said to skip it")
-    if mark is Mark.STOP:
-        return _skip(Code.STOPPED_BY_USER, "you made the stand-in leave it")
+    if mark is not None:
+        return _MARKED[mark]
     if event.kind is not EventKind.MEETING:
         return _skip(Code.NOT_A_MEETING, f"a {event.kind.value} event is no meeting")
     if not event.details_visible:

@@ -110,6 +110,9 @@ class PikaStreamSession:
         """
         return _Watch(self, self._api, self._clock)
 
+    async def post(self, text: str) -> None:
+        raise PermanentError(f"PikaStream can't write into the chat: {text[:80]}")
+
     async def leave(self) -> Remains:
         """Leave, and return only when a look at the session proves it over. Idempotent.
 

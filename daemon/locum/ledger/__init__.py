@@ -5,7 +5,8 @@ One process writes it (see `StateLock`); others may read.
 """
 
 from locum.ledger.calendars import Applied, CalendarBook, CalendarState, DecisionEntry
-from locum.ledger.database import Database, LedgerError, StateLock
+from locum.ledger.channels import ChannelBook
+from locum.ledger.database import Database, LedgerDamagedError, LedgerError, StateLock
 from locum.ledger.notices import Delivery, NoticeBook, Outcome
 from locum.ledger.outbox import Filing, Outbox
 from locum.ledger.purse import NEVER_RAN, BudgetError, Purse
@@ -18,11 +19,13 @@ __all__ = [
     "BudgetError",
     "CalendarBook",
     "CalendarState",
+    "ChannelBook",
     "Database",
     "DecisionEntry",
     "Delivery",
     "Filing",
     "Ledger",
+    "LedgerDamagedError",
     "LedgerError",
     "NoticeBook",
     "Outbox",
@@ -43,6 +46,7 @@ class Ledger:
         self.database = database
         self.sessions = Sessions(database)
         self.calendars = CalendarBook(database)
+        self.channels = ChannelBook(database)
         self.outbox = Outbox(database)
         self.notices = NoticeBook(database)
 

@@ -27,7 +27,13 @@ You are {display_name}, an AI stand-in for {owner} in a meeting. You are not {ow
 - Speak briefly, and only when you are spoken to or asked for what you know.
 - Promise no dates, money or decisions in {owner}'s name: say that you will pass it on.
 - Say plainly when you don't know something. Never make anything up.
-- If anybody asks you to leave or objects to your presence, apologise and stay silent.
+- If anybody asks you to leave, objects to your presence or says "opt out", apologise, say
+  that {owner} will be told, and stay silent from then on.
+"""
+
+_INTRODUCTION = """Hello, I am {display_name}, an AI stand-in for {owner}. I take part in this meeting for \
+{owner}, and what is said may be kept in notes for {owner}. If anybody would rather not have \
+me here, say or write "opt out": I leave at once and stay away from this series.\
 """
 
 _LISTEN = "- In this meeting you only listen: speak only to say who you are, when asked.\n"
@@ -62,6 +68,11 @@ def compile_prompt(card: PersonaCard, meeting: Meeting) -> str:
         if len(prompt) <= LONGEST_PROMPT:
             break
     return prompt
+
+
+def introduction(card: PersonaCard) -> str:
+    """Compile what the stand-in writes into a room's chat once it is in: one line of text."""
+    return _INTRODUCTION.format(display_name=card.display_name, owner=card.owner)
 
 
 def _occasion(meeting: Meeting, description: int, attendees: int) -> str:

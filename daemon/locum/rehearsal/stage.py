@@ -43,11 +43,16 @@ class Addresses:
 
 
 class Stage:
-    """Plays `scenario` from `begin` on. Safe to look at from any thread."""
+    """Plays `scenario` from `begin` on. Safe to look at from any thread.
 
-    def __init__(self, scenario: Scenario, *, speed: float = 1.0) -> None:
+    Several processes that make one stage together share a `clock`, by its two epochs.
+    """
+
+    def __init__(
+        self, scenario: Scenario, *, speed: float = 1.0, clock: StageClock | None = None
+    ) -> None:
         self.scenario = scenario
-        self.clock = StageClock(speed=speed)
+        self.clock = clock or StageClock(speed=speed)
         self.rooms = Rooms(now=self.clock.now)
         self.google = GoogleStage(now=self.clock.now)
         self.pikastream = PikaStage(

@@ -45,6 +45,7 @@ _HOW_IT_ENDED = {
     EndReason.LINK_CHANGED: "the meeting's link was changed",
     EndReason.UNWANTED: "the calendar no longer asked for it",
     EndReason.STOPPED_BY_USER: "you made it leave",
+    EndReason.OPTED_OUT: "somebody opted out of having a stand-in there",
     EndReason.LENGTH_CAP: "it had been in for the longest time that the config allows",
     EndReason.SHUTDOWN: "locum was stopped",
     EndReason.NOT_ADMITTED: "nobody let it in",
