@@ -37,12 +37,11 @@ from locum.core.notices import (
     SessionNews,
     Severity,
     due,
-    soon,
     told_occurrences,
 )
-from locum.errors import HumanNeededError, LocumError, PermanentError, TransientError
+from locum.errors import LocumError, PermanentError, TransientError
 from locum.ledger import Delivery, Ledger, Outcome
-from locum.ports import Clock, NoticeTarget, PresenceEngine
+from locum.ports import Clock, NoticeTarget
 from locum.tasks import Tasks
 
 _log = structlog.get_logger(__name__)
@@ -96,9 +95,7 @@ class Notifications:
         self._setting = setting
         self._asked = asyncio.Event()
         self._sending = Tasks()
-        self._asking = Tasks(on_end=lambda _: self.ask())
         self._targets: tuple[NoticeTarget, ...] = ()
-        self._engines: dict[tuple[str, datetime], EngineTrouble | None] = {}
         self._over: set[SessionKey] = set()
         self._config: ConfigTrouble | None = None
         self._trouble = ""
@@ -129,7 +126,6 @@ class Notifications:
                 self._look_or_log()
                 await asyncio.sleep(_PAUSE_S)
         finally:
-            await self._asking.cancel()
             await self._sending.cancel()
 
     def _look_or_log(self) -> None:
@@ -156,7 +152,6 @@ class Notifications:
         told = self._ledger.notices.told(now - _REMEMBERED)
         ahead = rules.lead + rules.before
         plan, records = self._controller.outlook(ahead, told_occurrences(told, now))
-        self._ask_engines(plan, rules, now)
         found = due(self._present(plan, records, now), told, rules)
         self._put(found.notices, found.withdrawn, now)
         self._over |= {each.key for each in records if _is_final(each, now)}
@@ -256,7 +251,10 @@ class Notifications:
                 for state in states
                 if state.failing_since is not None
             ),
-            engines=tuple(trouble for trouble in self._engines.values() if trouble),
+            engines=tuple(
+                EngineTrouble(each.engine, each.start, each.problem)
+                for each in self._controller.shortages
+            ),
             config=self._config_trouble(now),
             recovered_at=self._ledger.database.recovered_at,
         )
@@ -309,27 +307,6 @@ class Notifications:
         else:
             self._config = replace(self._config, problems=problems)
         return self._config
-
-    def _ask_engines(self, plan: Plan, rules: Rules, now: datetime) -> None:
-        """Ask the engines of what comes next whether they will do it, while one can still act."""
-        if Kind.CREDITS not in rules.kinds:
-            return
-        self._engines = {key: each for key, each in self._engines.items() if key[1] > now}
-        for stay, meeting in soon(plan, rules, now):
-            key = (stay.engine, meeting.start)
-            engine = self._controller.setting.engines.get(stay.engine)
-            if engine is not None and key not in self._engines:
-                self._engines[key] = None
-                self._asking.start(key, self._ask_engine(engine, *key))
-
-    async def _ask_engine(self, engine: PresenceEngine, name: str, start: datetime) -> None:
-        try:
-            await engine.prepare()
-        except HumanNeededError as error:
-            self._engines[name, start] = EngineTrouble(name, start, str(error))
-        except LocumError as error:
-            # It may pass; the pass before the join asks again.
-            _log.info("engine_not_asked", engine=name, problem=str(error))
 
     # ── sending ──────────────────────────────────────────────────────────────────────────
 

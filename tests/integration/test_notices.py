@@ -513,10 +513,12 @@ async def test_what_ended_before_notices_were_wanted_is_not_told(
 async def test_too_few_credits_are_told_while_they_can_be_bought(
     tmp_path: Path, hole: Pigeonhole
 ) -> None:
-    """Ten minutes ahead, with the link; and not again when the join is refused."""
+    """Half an hour ahead, with the link; and not again when the join is refused."""
     pika = PikaSettings(ready_after=seconds(2), balance=Decimal(4))
     async with daemon_rig(tmp_path, pika=pika) as rig, owner_of(rig, [hole]) as owner:
         owner.begin()
+        ahead = timedelta(minutes=30)
+        rig.controller.change_setting(rig.setting(notice=BEFORE, funds_ahead=ahead))
         rig.show(starts_in=60)
         await until(lambda: Kind.CREDITS in hole.kinds())
         notice = next(each for each in hole.notices if each.kind is Kind.CREDITS)

@@ -333,6 +333,7 @@ REASONS = {
     EndReason.LOST_JOIN: Kind.MISSED,
     EndReason.DENIED: Kind.REFUSED,
     EndReason.REMOVED: Kind.REFUSED,
+    EndReason.OPTED_OUT: Kind.REFUSED,
     EndReason.MEETING_OVER: Kind.MISSED,
     EndReason.ROOM_EMPTY: Kind.MISSED,
     EndReason.SCHEDULED_END: Kind.MISSED,
@@ -363,6 +364,7 @@ def test_every_end_without_having_been_in(reason: EndReason) -> None:
 
 WORTH_A_WORD = {
     EndReason.REMOVED: Kind.REFUSED,
+    EndReason.OPTED_OUT: Kind.REFUSED,
     EndReason.DENIED: Kind.REFUSED,
     EndReason.ENGINE_LOST: Kind.MISSED,
     EndReason.ENGINE_REFUSED: Kind.MISSED,

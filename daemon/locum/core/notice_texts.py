@@ -177,6 +177,7 @@ _WHY = {
     EndReason.NOT_ADMITTED: "nobody let it in",
     EndReason.DENIED: "the room didn't let it in",
     EndReason.REMOVED: "somebody put it out",
+    EndReason.OPTED_OUT: "somebody there wants no stand-in in this series",
     EndReason.ENGINE_LOST: "the engine lost it, and couldn't bring it back",
     EndReason.ENGINE_REFUSED: "the engine refused",
     EndReason.LOST_JOIN: "the engine's answer to the join was lost",
@@ -227,9 +228,13 @@ def missed(record: SessionRecord, *, detail: str, zone: tzinfo) -> Words:
 
 
 def turned_away(record: SessionRecord, *, detail: str, zone: tzinfo) -> Words:
-    removed = record.end_reason is EndReason.REMOVED
+    did = "Not let into"
+    if record.end_reason is EndReason.REMOVED:
+        did = "Removed from"
+    elif record.end_reason is EndReason.OPTED_OUT:
+        did = "Not wanted in"
     return Words(
-        f"{'Removed from' if removed else 'Not let into'} {_titles(record)}",
+        f"{did} {_titles(record)}",
         _lines(
             _why(record, detail),
             f"The meeting is planned {_span(record, zone)}. It won't go there again.",

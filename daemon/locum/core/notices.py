@@ -377,7 +377,7 @@ _OUR_WISH = frozenset(
 )
 """Ends that somebody asked for, who needn't be told."""
 
-_TURNED_AWAY = frozenset({EndReason.DENIED, EndReason.REMOVED})
+_TURNED_AWAY = frozenset({EndReason.DENIED, EndReason.REMOVED, EndReason.OPTED_OUT})
 _BROKEN_OFF = frozenset(
     {
         EndReason.ENGINE_LOST,
