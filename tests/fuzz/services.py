@@ -111,6 +111,13 @@ def _engine(_folder: Path) -> Iterator[Read]:
                 promise_found((await api.look(SessionHandle("s1"))).state)
             with _engine_errors(NoCreditsError, AmbiguousError):
                 promise_found(await api.create_session(Payload("text/plain", (b"x",))))
+            with _engine_errors(NoCreditsError):
+                promise_found(await api.draw_image("x", deadline=SOON))
+            with _engine_errors(NoCreditsError):
+                sample = Payload("text/plain", (b"x",))
+                promise_found(await api.upload_sample(sample, deadline=SOON))
+            with _engine_errors(NoCreditsError):
+                await api.clone_voice(1, "voice", noise_reduction=True, deadline=SOON)
 
         def read(content: bytes) -> None:
             nonlocal answer

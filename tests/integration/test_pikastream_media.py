@@ -6,7 +6,7 @@ import base64
 import json
 import socket
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -154,7 +154,7 @@ async def test_a_voice_is_cloned_and_can_join(makers: Makers) -> None:
     assert (voice.voice_id, voice.noise_reduction) == (voice_id, True)
     face = makers.rig.request().face
     session = await makers.rig.engine.join(
-        makers.rig.request(face=type(face)(face.display_name, face.image, voice_id))
+        makers.rig.request(face=replace(face, voice_id=voice_id))
     )
     assert session.handle
 
@@ -201,14 +201,18 @@ async def test_a_sample_of_the_wrong_length_is_refused_for_good(makers: Makers) 
 
 
 @pytest.mark.anyio
-async def test_two_clones_in_one_second_are_told_apart(makers: Makers) -> None:
-    """The second is refused, says why, and goes through a second later."""
-    await makers.clone()
-    with pytest.raises(PermanentError, match=r"2039.*Try again"):
+async def test_two_clones_in_one_second_have_two_names(makers: Makers) -> None:
+    """The second takes the next second's; a service that finds all taken ends it."""
+    assert [await makers.clone() for _ in range(2)] == [
+        "voice_alex_20261123090000",
+        "voice_alex_20261123090001",
+    ]
+    before = makers.rig.calls(CLONE)
+    taken = {"base_resp": {"status_code": 2039, "status_msg": "duplicate"}}
+    makers.break_next(CLONE, times=None, body=taken)
+    with pytest.raises(PermanentError, match="No name is free"):
         await makers.clone()
-    makers.rig.clock.advance(timedelta(seconds=1))
-    await makers.clone()
-    assert len(makers.rig.stage.voices) == 2
+    assert makers.rig.calls(CLONE) == before + 5
 
 
 OUTCOMES: tuple[tuple[Any, type[LocumError], str], ...] = (

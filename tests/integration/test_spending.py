@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
@@ -27,6 +28,7 @@ from locum.core.model import (
 )
 from locum.core.money import Caps
 from locum.ledger import NEVER_RAN, BudgetError, Database, Ledger, Purse
+from locum.ledger.database import MIGRATIONS
 from locum.rehearsal.face import face_png
 from tests.integration.ledger_rig import reading
 from tests.unit.builders import OTHER_ROOM, at, event, judged, meeting, policy, room
@@ -359,6 +361,17 @@ def test_without_a_ledger_nothing_was_spent(folder: Path) -> None:
     assert (said.exit_code, json.loads(said.stdout)["spent_usd"]) == (0, 0)
     assert "no daemon has run" in said.stderr
     assert not (folder / "state").exists()
+
+
+def test_a_ledger_of_an_older_locum_is_named(folder: Path) -> None:
+    """Whoever only reads can't bring it up to date, and says who can."""
+    (folder / "state").mkdir()
+    old = sqlite3.connect(folder / "state" / "ledger.sqlite3")
+    old.executescript(f"{MIGRATIONS[0]} PRAGMA user_version = 1;")
+    old.close()
+    said = locum_spend(folder)
+    assert (said.exit_code, said.stdout) == (1, "")
+    assert "was written by an older locum. Start the daemon once" in said.stderr
 
 
 def test_a_bad_config_hides_nothing_that_was_spent(books: Books, folder: Path) -> None:

@@ -34,6 +34,7 @@ from locum.cli.terminal import (
     say,
     table,
 )
+from locum.errors import PermanentError, TransientError
 
 if TYPE_CHECKING:
     from locum.ledger import Ledger
@@ -95,7 +96,8 @@ def spend(
         )
     with _ledger(place) as ledger:
         purse = purse_of(known, ledger.database)
-        told = spending.report(ledger, purse, wanted or now, now=now, outlook=outlook)
+        with _outdated_said(ledger):
+            told = spending.report(ledger, purse, wanted or now, now=now, outlook=outlook)
     if json:
         out_json(told)
     else:
@@ -127,6 +129,20 @@ def _ledger(place: Whereabouts) -> Iterator[Ledger]:
             yield empty
         finally:
             empty.close()
+
+
+@contextlib.contextmanager
+def _outdated_said(ledger: Ledger) -> Iterator[None]:
+    """Say what is the matter with a ledger that lacks what a newer locum asks of it."""
+    try:
+        yield
+    except TransientError as error:
+        if not ledger.database.outdated:
+            raise
+        raise PermanentError(
+            f"The ledger {ledger.database.path} was written by an older locum. Start the daemon "
+            "once (locum run): that brings it up to date."
+        ) from error
 
 
 # ── showing it ───────────────────────────────────────────────────────────────────────────

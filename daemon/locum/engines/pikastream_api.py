@@ -53,15 +53,19 @@ _VOICE_TROUBLE_PASSES = frozenset(
     {1000, 1001, 1002, 1004, 1024, 1033, 1039, 1041, 2045, 2049, 2056}
 )
 _VOICE_NO_CREDITS = 1008
+_VOICE_NAME_TAKEN = 2039
 _VOICE_ADVICE = {
     2037: " A sample lasts from 10 seconds to 5 minutes.",
     2038: " Cloning is switched off for this account: ask PikaStream.",
-    2039: " Try again: the name holds the second in which it was made.",
 }
 
 
 class NoCreditsError(LocumError):
     """The account can't pay for it (402)."""
+
+
+class VoiceNameTakenError(PermanentError):
+    """There is a voice of that name already."""
 
 
 class ToldToWaitError(TransientError):
@@ -216,6 +220,7 @@ class PikaStreamApi:
         """Have a voice made of a recording, under a name of our own.
 
         Raises:
+            VoiceNameTakenError: Another name might do.
             As `draw_image`.
         """
         wanted = {
@@ -237,6 +242,8 @@ class PikaStreamApi:
             raise NoCreditsError(message)
         if code in _VOICE_TROUBLE_PASSES:
             raise TransientError(message, retry_after=_UNTOLD_RETRY)
+        if code == _VOICE_NAME_TAKEN:
+            raise VoiceNameTakenError(message)
         raise PermanentError(message + _VOICE_ADVICE.get(code, ""))
 
     def scrubbed(self, body: bytes, longest: int) -> str:

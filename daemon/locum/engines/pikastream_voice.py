@@ -7,6 +7,7 @@ a deletion: whoever clones keeps the recording, the name and the day.
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import PurePath
 
 import httpx
@@ -14,7 +15,11 @@ import httpx
 from locum.clock import SystemClock
 from locum.engines.http import BoundedClient
 from locum.engines.pikastream import PikaStreamSettings
-from locum.engines.pikastream_api import NoCreditsError, PikaStreamApi
+from locum.engines.pikastream_api import (
+    NoCreditsError,
+    PikaStreamApi,
+    VoiceNameTakenError,
+)
 from locum.engines.pikastream_body import sample_body
 from locum.engines.pikastream_funds import topup_hint
 from locum.errors import HumanNeededError, PermanentError
@@ -26,6 +31,7 @@ LARGEST_SAMPLE = 20 * 1024 * 1024
 _KINDS = {".mp3": "audio/mpeg", ".m4a": "audio/mp4", ".wav": "audio/wav"}
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
 _LONGEST_NAME = 200
+_MOST_NAMES = 5
 
 
 class PikaStreamVoices:
@@ -85,14 +91,26 @@ class PikaStreamVoices:
             file_id = await self._api.upload_sample(
                 sample_body(sample, suffix, _KINDS[suffix]), deadline=self._deadline
             )
-            voice_id = f"voice_{plain_name}_{self._clock.now():%Y%m%d%H%M%S}"
-            await self._api.clone_voice(
-                file_id, voice_id, noise_reduction=noise_reduction, deadline=self._deadline
-            )
+            return await self._make(file_id, plain_name, noise_reduction=noise_reduction)
         except NoCreditsError as error:
             hint = await topup_hint(self._api.checkout_url)
             raise HumanNeededError(str(error), hint=hint) from error
-        return voice_id
+
+    async def _make(self, file_id: int | str, name: str, *, noise_reduction: bool) -> str:
+        """Name it by the second; of several in the same one, each takes the next."""
+        now = self._clock.now()
+        taken: VoiceNameTakenError | None = None
+        for later in range(_MOST_NAMES):
+            voice_id = f"voice_{name}_{now + timedelta(seconds=later):%Y%m%d%H%M%S}"
+            try:
+                await self._api.clone_voice(
+                    file_id, voice_id, noise_reduction=noise_reduction, deadline=self._deadline
+                )
+            except VoiceNameTakenError as error:
+                taken = error
+            else:
+                return voice_id
+        raise PermanentError(f"No name is free for the voice: {taken}") from taken
 
     async def aclose(self) -> None:
         await self._api.aclose()

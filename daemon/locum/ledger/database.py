@@ -304,6 +304,8 @@ class Database:
                 f"ours {len(MIGRATIONS)}). Update locum."
             )
         self._describes_itself = version >= 2 or not read_only
+        self.outdated = read_only and version < len(MIGRATIONS)
+        """An older locum wrote it, and who only reads can't bring it up to date."""
         if read_only:
             return
         for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
