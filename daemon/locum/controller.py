@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
@@ -24,15 +24,12 @@ from locum.core.model import (
     Amend,
     CalendarEvent,
     CalendarRef,
-    Code,
-    Decision,
     EndReason,
     GiveUp,
     Join,
     Judged,
     Leave,
     Mark,
-    MeetingKey,
     OccurrenceKey,
     OptOut,
     Phase,
@@ -43,12 +40,14 @@ from locum.core.model import (
     Stay,
     WriteUp,
 )
-from locum.core.planning import arrange, meeting_of
+from locum.core.planning import arrange
 from locum.core.policy import Policy
-from locum.core.reconcile import next_wakeup, reconcile
+from locum.core.reconcile import reconcile
 from locum.debrief import Debrief
-from locum.errors import LocumError, TransientError
-from locum.funding import Funding, Shortage, Terms
+from locum.decisions import Decisions
+from locum.errors import LocumError
+from locum.foresight import PREPARE, Foresight, instants
+from locum.funding import Shortage, Terms
 from locum.ledger import BudgetError, Ledger, Purse, StaleError
 from locum.ledger.hold import Hold
 from locum.metrics import Metrics
@@ -60,14 +59,6 @@ _log = structlog.get_logger(__name__)
 _MEMORY = timedelta(days=7)
 """How long a finished session is looked at when deciding whether to return: a meeting of
 several days must not be entered anew because we have forgotten that we were sent away."""
-
-_PREPARE = timedelta(seconds=60)
-"""How long before a join its engine is asked to warm up."""
-
-_FUNDS_LOOK = timedelta(seconds=5)
-"""How often it is looked whether an account is to be asked; the ticker comes as often."""
-
-_MOST_TIMERS = 100
 
 _CRASH_PAUSE_S = 5.0
 """How long a debrief that crashed (the ledger's disk is full) waits before the next try."""
@@ -116,13 +107,9 @@ class Controller:
         self._events_are_news = False
         self._looks_back = False
         self._writing = Tasks(on_end=lambda _: self.ask())
-        self._preparing = Tasks()
-        self._prepared: dict[str, datetime] = {}
-        self._funding = Funding(clock, on_change=self.ask)
-        self._funds_looked: datetime | None = None
-        self._decided: dict[OccurrenceKey, tuple[MeetingKey, Code]] = {}
+        self._foresight = Foresight(clock, on_change=self.ask)
+        self._decisions = Decisions(ledger, clock)
         self._moved: frozenset[OccurrenceKey] = frozenset()
-        self._over_budget: set[OccurrenceKey] = set()
         self._opt_outs: tuple[OptOut, ...] = ()
         self._last_pass = time.monotonic()
         self._held_back: Mapping[SessionKey, tuple[str, str]] = {}
@@ -144,13 +131,12 @@ class Controller:
     @property
     def shortages(self) -> tuple[Shortage, ...]:
         """The engines' accounts that can't pay for what comes next."""
-        return self._funding.shortages
+        return self._foresight.shortages
 
     def change_setting(self, setting: Setting) -> None:
         self._setting = setting
-        self._funding.forget()
-        self._funds_looked = None
-        self._over_budget.clear()
+        self._foresight.forget()
+        self._decisions.allow()
         self.events_changed()
 
     @property
@@ -190,14 +176,14 @@ class Controller:
         self._note_moved(judged)
         self._events_are_news = False
         self.ask()
-        self._record_decisions(self._as_first_seen(judged))
+        self._decisions.note_judged(judged, self._setting.policy)
         return self._agenda.disagreeing(calendar, changed)
 
     def rejudge(self) -> None:
         """Decide everything anew: the policy, or what a person said, has changed."""
         self._judge()
         self.ask()
-        self._record_decisions(self._as_first_seen(self._agenda.judged))
+        self._decisions.note_judged(self._agenda.judged, self._setting.policy)
 
     def _judge(self) -> None:
         opt_outs = self._ledger.calendars.opt_outs()
@@ -207,23 +193,17 @@ class Controller:
 
     def _note_moved(self, judged: Iterable[Judged]) -> None:
         """Keep what was moved far into the past: not near any more, it was missed all the same."""
-        self._moved |= {
-            item.event.occurrence
-            for item in judged
-            if (last := self._decided.get(item.event.occurrence)) is not None
-            and last[0] != item.event.meeting
-            and last[1] in _JOINING_CODES
-        }
+        self._moved |= self._decisions.moved(judged)
 
     def begin(self) -> None:
         """Take up where the ledger says that the last process stopped."""
-        self._decided = self._ledger.calendars.last_decisions()
+        self._decisions.begin()
         self._agenda.take(self._ledger.calendars.events())
         self._judge()
         # What went by while we were down was missed: look back as far as the calendar did.
         self._looks_back = True
         self._pass_or_log()
-        self._record_decisions(self._agenda.judged)
+        self._decisions.note_judged(self._agenda.judged, self._setting.policy)
         self.ask()
 
     async def run(self) -> None:
@@ -247,8 +227,7 @@ class Controller:
                     self._wind_up(record)
         await self._writing.wait(filing.total_seconds())
         await self._writing.cancel()
-        await self._preparing.cancel()
-        await self._funding.stop()
+        await self._foresight.stop()
 
     async def hand_over(self, keys: Collection[SessionKey], within: timedelta) -> None:
         """Stop passing; let the next process adopt the sessions of `keys`, and end the others.
@@ -262,8 +241,7 @@ class Controller:
         await self._dispatcher.hand_over(keys)
         await self._dispatcher.drain(within)
         await self._writing.cancel()
-        await self._preparing.cancel()
-        await self._funding.stop()
+        await self._foresight.stop()
 
     def _wind_up(self, record: SessionRecord) -> None:
         """Write up what is over, and what was in its room and waits to be tried again.
@@ -319,18 +297,19 @@ class Controller:
     @property
     def over_budget(self) -> frozenset[OccurrenceKey]:
         """The occurrences that a cap keeps us from."""
-        return frozenset(self._over_budget)
+        return self._decisions.over_budget
 
     @property
     def _ahead(self) -> timedelta:
         policy = self._setting.policy
-        return policy.lead + policy.merge_window + _PREPARE
+        return policy.lead + policy.merge_window + PREPARE
 
     def _pass(self, judged: tuple[Judged, ...]) -> None:
         now = self._clock.now()
         policy = self._setting.policy
         records = self._records()
-        plan = arrange(judged, policy, records, now, once_joinable=self._once_joinable(judged))
+        once_joinable = self._decisions.once_joinable(judged)
+        plan = arrange(judged, policy, records, now, once_joinable=once_joinable)
         running = self._dispatcher.running() | {
             SessionKey(str(name)) for name in self._writing.names()
         }
@@ -344,11 +323,8 @@ class Controller:
         for action in actions:
             with _each_for_itself(type(action).__name__):
                 self._apply(action, now)
-        self._prepare(plan, now)
-        with _each_for_itself("look after funds"):
-            self._look_after_funds(now)
-        self._arm_timers(plan, records, now)
-        self._record_decisions(plan.judged)
+        self._look_ahead(plan, records, now)
+        self._decisions.note(plan.judged)
         self._metrics.sessions_counted(sum(record.phase is Phase.LIVE for record in records))
         self._metrics.meetings_armed(self._agenda.armed)
         self._metrics.pass_finished(now)
@@ -377,14 +353,6 @@ class Controller:
 
     def _records(self) -> tuple[SessionRecord, ...]:
         return self._ledger.sessions.unfinished_and_since(self._clock.now() - _MEMORY)
-
-    def _once_joinable(self, judged: tuple[Judged, ...]) -> frozenset[OccurrenceKey]:
-        return frozenset(
-            item.event.occurrence
-            for item in judged
-            if (last := self._decided.get(item.event.occurrence)) is not None
-            and last[1] in _JOINING_CODES
-        )
 
     def _join_all(self, joins: Sequence[Join], now: datetime) -> None:
         """Claim everything that is due in one commit, then let all of it begin."""
@@ -418,23 +386,18 @@ class Controller:
         for stay in stays:
             if outcome[stay.key] is None:
                 self._dispatcher.start(stay.key, claimed_now=True)
-                self._over_budget -= {meeting.occurrence for meeting in stay.meetings}
+                self._decisions.allow({meeting.occurrence for meeting in stay.meetings})
         return outcome
 
     def _note_over_budget(self, stay: Stay, error: BudgetError, now: datetime) -> None:
         """Say once that a cap is in the way. It is asked again: a session's end frees money."""
-        news = {m.occurrence for m in stay.meetings} - self._over_budget
+        news = {m.occurrence for m in stay.meetings} - self._decisions.over_budget
         if not news:
             return
         _log.error("join_over_budget", session_key=stay.key, problem=str(error))
-        reason = error.refused.reason
-        overruled = [
-            replace(item, decision=Decision(join=False, code=Code.OVER_BUDGET, reason=reason))
-            for item in self._agenda.near(now, timedelta(0), frozenset(news))
-            if item.event.occurrence in news
-        ]
-        self._record_decisions(overruled)
-        self._over_budget |= news
+        near = self._agenda.near(now, timedelta(0), frozenset(news))
+        refused = (item for item in near if item.event.occurrence in news)
+        self._decisions.refuse(refused, error.refused.reason)
 
     def _join_again(self, record: SessionRecord, stay: Stay, now: datetime) -> None:
         engines = self._setting.engines
@@ -502,6 +465,7 @@ class Controller:
                 action.phase,
                 at=now,
                 reason=action.reason,
+                detail=self._ledger.sessions.detail(action.key),
                 ended_at=self._left_at(action, now),
                 retry_at=None,
             )
@@ -527,65 +491,12 @@ class Controller:
             # That pass comes as soon as this ends.
             await asyncio.sleep(_CRASH_PAUSE_S)
 
-    # ── what a pass leaves behind ────────────────────────────────────────────────────────
+    # ── what is done ahead ───────────────────────────────────────────────────────────────
 
-    def _as_first_seen(self, judged: Sequence[Judged]) -> list[Judged]:
-        """Say of what was over before we knew of it that it is over: nobody missed it."""
-        now = self._clock.now()
-        return [
-            replace(item, decision=_OVER)
-            if item.decision.join
-            and item.event.occurrence not in self._decided
-            and (meeting := meeting_of(item, self._setting.policy)) is not None
-            and meeting.end <= now
-            else item
-            for item in judged
-        ]
-
-    def _record_decisions(self, judged: Sequence[Judged]) -> None:
-        """Write down what is news, for `why`."""
-        news = [
-            item
-            for item in judged
-            # A cap's refusal stands until money comes free: the plan knows nothing of it.
-            if not (item.decision.join and item.event.occurrence in self._over_budget)
-            if self._decided.get(item.event.occurrence)
-            != (item.event.meeting, item.decision.code)
-        ]
-        if not news:
-            return
-        try:
-            self._ledger.calendars.record_decisions(news, at=self._clock.now())
-        except TransientError as error:
-            # Deciding goes on; this is for `why`, and is written by a later pass.
-            _log.error("decisions_not_recorded", problem=str(error))
-            return
-        for item in news:
-            self._decided[item.event.occurrence] = (item.event.meeting, item.decision.code)
-            _log.debug(
-                "decision_made",
-                occurrence=item.event.occurrence,
-                verdict=item.decision.verdict,
-                code=item.decision.code.value,
-            )
-
-    def _prepare(self, plan: Plan, now: datetime) -> None:
-        for stay in plan.stays.values():
-            due = stay.join_at - _PREPARE <= now < stay.leave_by
-            last = self._prepared.get(stay.engine)
-            if due and (last is None or now - last >= _PREPARE):
-                engine = self._setting.engines.get(stay.engine)
-                if engine is not None:
-                    self._prepared[stay.engine] = now
-                    self._preparing.start(stay.engine, _prepare(stay.engine, engine))
-
-    def _look_after_funds(self, now: datetime) -> None:
-        """Have the accounts looked at, for what begins within a while."""
-        setting, last = self._setting, self._funds_looked
-        if not setting.funds_ahead or (last is not None and now - last < _FUNDS_LOOK):
-            return
-        self._funds_looked = now
+    def _look_ahead(self, plan: Plan, records: Sequence[SessionRecord], now: datetime) -> None:
+        setting = self._setting
         policy = setting.policy
+        self._foresight.prepare(plan, setting.engines, now)
         terms = Terms(
             setting.engines,
             setting.prices,
@@ -593,19 +504,12 @@ class Controller:
             policy.grace,
             setting.funds_ahead,
         )
-        plan, records = self.outlook(policy.lead + setting.funds_ahead, frozenset())
-        self._funding.look(plan.stays.values(), records, terms)
-
-    def _arm_timers(self, plan: Plan, records: Sequence[SessionRecord], now: datetime) -> None:
-        lead = self._setting.policy.lead
-        instants = self._agenda.instants(now, lead, _MOST_TIMERS)
-        instants += self._agenda.instants(now, lead + _PREPARE, 2)
-        instants += self._agenda.instants(now, lead + self._setting.notice, 2)
-        instants += self._agenda.instants(now, lead + self._setting.funds_ahead, 2)
-        nearest = next_wakeup(plan, records, now)
-        if nearest is not None:
-            instants.append(nearest)
-        self._arm(sorted({instant for instant in instants if instant > now}))
+        with _each_for_itself("look after funds"):
+            self._foresight.look_after_funds(
+                lambda ahead: self.outlook(ahead, frozenset()), terms, policy, now
+            )
+        ahead = (setting.notice, setting.funds_ahead)
+        self._arm(instants(self._agenda, plan, records, now, lead=policy.lead, ahead=ahead))
 
     # ── what a person asks for ───────────────────────────────────────────────────────────
 
@@ -641,21 +545,6 @@ class Controller:
         return timedelta(seconds=time.monotonic() - self._last_pass)
 
 
-_OVER = Decision(join=False, code=Code.OVER, reason="it is over")
-
-_JOINING_CODES = frozenset(
-    {
-        Code.ACCEPTED,
-        Code.ORGANIZED_BY_SELF,
-        Code.TRUSTED_ORGANIZER,
-        Code.RULE_JOIN,
-        Code.COMMAND_JOIN,
-        Code.UNANSWERED_ALLOWED,
-        Code.USER_JOIN,
-    }
-)
-
-
 def _is_held(
     action: Action, held: Collection[SessionKey], kept: Collection[SessionKey]
 ) -> bool:
@@ -673,13 +562,3 @@ def _each_for_itself(what: str) -> Iterator[None]:
         yield
     except LocumError as error:
         _log.error("action_failed", action=what, problem=str(error))
-
-
-async def _prepare(name: str, engine: PresenceEngine) -> None:
-    try:
-        await engine.prepare()
-    except TransientError as error:
-        _log.info("engine_not_prepared", engine=name, problem=str(error))
-    except LocumError as error:
-        # Told ahead of time, so that a person can act before the meeting begins.
-        _log.error("engine_needs_attention", engine=name, problem=str(error))

@@ -163,7 +163,7 @@ class DaemonRig:
             task.cancel()
         for tasks in (self.dispatcher._tasks, self.controller._writing):
             await tasks.cancel()
-        await self.controller._funding.stop()
+        await self.controller._foresight.stop()
         await self._close()
 
     async def stop(self, within: float = 5.0) -> None:

@@ -372,3 +372,29 @@ async def test_a_meeting_of_days_isnt_entered_anew(tmp_path: Path) -> None:
         assert len(rig.records()) == 1
         decisions = rig.ledger.calendars.decisions(event.occurrence)
         assert decisions[-1].code.value == "ended_before"
+
+
+async def test_what_is_over_is_decided_once_however_often_it_is_looked_at(
+    tmp_path: Path,
+) -> None:
+    """Restarts and edits elsewhere write nothing new of it: the ledger doesn't grow."""
+    async with daemon_rig(tmp_path) as rig:
+        rig.boot()
+        rig.show(lasts=60)
+        await until(lambda: rig.phases() == (Phase.FILED,))
+        await until(lambda: rig.clock.now() > rig.record.leave_by + seconds(5))
+
+        def told() -> int:
+            rows = rig.ledger.database.rows("SELECT * FROM decisions WHERE occurrence = 'sync'")
+            return len(rows)
+
+        rig.controller.ask()
+        await asyncio.sleep(0.2)
+        before = told()
+        for number in range(3):
+            rig.show(f"else{number}", starts_in=86_400, code=OTHER)
+            await asyncio.sleep(0.1)
+            await rig.crash()
+            rig.boot()
+            await asyncio.sleep(0.1)
+        assert told() == before
