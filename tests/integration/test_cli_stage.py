@@ -255,6 +255,7 @@ def test_doctor_tries_every_part(rig: Rig) -> None:
         "config": ("ok", False),
         "state directory": ("ok", False),
         "ledger": ("ok", False),
+        "persona stand-in": ("ok", False),
         "Google account stage": ("ok", False),
         "calendar stage/primary": ("ok", False),
         "PikaStream key": ("ok", False),

@@ -8,6 +8,7 @@ from typing import Any
 
 from locum import __version__
 from locum.app import reports
+from locum.app.personas import PersonaKeeper
 from locum.config.store import ConfigStore, Reload, ReloadOutcome
 from locum.control import Handler
 from locum.controller import Controller
@@ -39,6 +40,7 @@ class Commands:
         config: Callable[[], ConfigStore],
         reload: Callable[[], Awaitable[ReloadOutcome]],
         poll_soon: Callable[[], None],
+        keeper: PersonaKeeper,
     ) -> None:
         self._ledger = ledger
         self._clock = clock
@@ -46,6 +48,7 @@ class Commands:
         self._config = config
         self._reload = reload
         self._poll_soon = poll_soon
+        self._keeper = keeper
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -58,6 +61,7 @@ class Commands:
             "opt-in": self.opt_in,
             "reload": self.reload,
             "poll": self.poll,
+            "personas": self.personas,
         }
 
     async def status(self, _args: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -84,6 +88,7 @@ class Commands:
             "config": str(store.current.path),
             "config_problems": list(store.problems),
             "calendars": reports.calendars(self._ledger),
+            "personas": self._keeper.reports(),
             "armed": self._controller.agenda.armed,
             "next": [reports.planned(item, policy, prices) for item in ahead[:5]],
             "left_alone": [reports.planned(item, policy, prices) for item in left_alone[:5]],
@@ -193,6 +198,11 @@ class Commands:
         """Read the calendars now instead of at the next turn."""
         self._poll_soon()
         return {}
+
+    async def personas(self, _args: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Look at the personas' folders now: a command has changed one."""
+        await self._keeper.look()
+        return {"personas": self._keeper.reports()}
 
     def _open(self) -> list[SessionRecord]:
         records = self._ledger.sessions.unfinished_and_since(self._clock.now())

@@ -30,6 +30,7 @@ from locum.app.parts import (
     purse_of,
     sinks_of,
 )
+from locum.app.personas import PersonaKeeper
 from locum.app.places import ledger_path, socket_path
 from locum.attendance import Company, attendances
 from locum.config.model import Config
@@ -38,6 +39,7 @@ from locum.config.store import ConfigStore, Reload, ReloadOutcome
 from locum.config.watch import watch
 from locum.control import ControlServer
 from locum.controller import Controller, Setting
+from locum.core.model import Judged
 from locum.debrief import Debrief
 from locum.dispatch import InProcess
 from locum.errors import LocumError, TransientError
@@ -45,6 +47,7 @@ from locum.ledger import Ledger, StateLock
 from locum.ledger.backup import keep_backup, open_ledger
 from locum.ledger.hold import Hold
 from locum.metrics import Metrics, serve_metrics
+from locum.persona import Wardrobe
 from locum.polling import Polling
 from locum.systemd import Notifier, watchdog_interval
 from locum.tasks import Tasks
@@ -87,6 +90,9 @@ class Daemon:
         self._ledger = Ledger(opened.database)
         self._metrics = Metrics()
         self._workshop = Workshop(self._clock, self._state, environ)
+        self._keeper = PersonaKeeper(
+            self._clock, self._state, Wardrobe(self._state), on_change=self._standing_changed
+        )
         self._notifier = Notifier(environ)
         self._stopping = asyncio.Event()
         self._tasks = Tasks()
@@ -132,6 +138,7 @@ class Daemon:
             config=lambda: self._store,
             reload=self.reload,
             poll_soon=self._poll_soon,
+            keeper=self._keeper,
         )
 
     async def run(self) -> None:
@@ -167,6 +174,7 @@ class Daemon:
             self._tasks.start("controller", self._controller.run())
             self._tasks.start("config", self._watch_config())
             self._tasks.start("backups", self._keep_backups())
+            self._tasks.start("personas", self._keeper.watch(self._upcoming))
             self._tasks.start("watchdog", self._feed_watchdog())
             self._log_start()
         self._notifier.ready()
@@ -206,11 +214,15 @@ class Daemon:
 
     def _setting(self, config: Config) -> Setting:
         # Everything that can fail comes first, so that a reload takes all of it or nothing.
-        engines, personas = self._workshop.engines(config), personas_of(config)
+        engines, personas = self._workshop.engines(config), personas_of(config, self._state)
+        cloners = self._workshop.cloners(config)
         sinks = sinks_of(config, self._state)
         purse = purse_of(config, self._ledger.database)
-        setting = Setting(policy_of(config), engines, prices_of(config), purse)
-        self._engines, self._personas = engines, personas
+        self._keeper.take(personas)
+        policy = policy_of(config, self._keeper.standings)
+        setting = Setting(policy, engines, prices_of(config), purse)
+        self._engines = engines
+        self._keeper.wardrobe.cloners = cloners
         self._debrief.engines, self._debrief.personas = engines, personas
         self._debrief.sinks = sinks
         return setting
@@ -221,9 +233,20 @@ class Daemon:
             clock=self._clock,
             metrics=self._metrics,
             engines=self._engines,
-            personas=self._personas,
+            personas=self._keeper.personas,
             policy=self._controller.setting.policy,
+            wardrobe=self._keeper.wardrobe,
         )
+
+    def _standing_changed(self) -> None:
+        """Decide anew: somebody may go who might not, or the other way round."""
+        setting = self._controller.setting
+        policy = replace(setting.policy, standings=self._keeper.standings)
+        self._controller.change_setting(replace(setting, policy=policy))
+
+    def _upcoming(self) -> list[Judged]:
+        now = self._clock.now()
+        return [item for item in self._controller.agenda.judged if item.event.start >= now]
 
     # ── waking ───────────────────────────────────────────────────────────────────────────
 

@@ -13,19 +13,22 @@ from typing import Any
 
 from dateutil.tz import tzlocal
 
+from locum.app.personas import card_in
 from locum.calendars.google import GoogleCalendarSource
 from locum.calendars.google_token import GoogleAccount
 from locum.clock import StageClock, SystemClock
 from locum.config.model import Account, Config, PersonaTable, PikaStream, RuleAction
 from locum.config.model import Rule as RuleTable
+from locum.core.identity import Standing
 from locum.core.money import Caps
 from locum.core.policy import Effect, Policy, Rule
 from locum.engines.pikastream import PikaStreamEngine, PikaStreamSettings
 from locum.engines.pikastream_key import find_key
+from locum.engines.pikastream_voice import PikaStreamVoices
 from locum.ledger import Database, Purse
 from locum.persona import PersonaCard
 from locum.polling import Pace
-from locum.ports import CalendarSource, Clock, PresenceEngine, SummarySink
+from locum.ports import CalendarSource, Clock, PresenceEngine, SummarySink, VoiceCloner
 from locum.sinks import MarkdownFolder
 
 _EFFECTS = {
@@ -74,17 +77,28 @@ class Workshop:
         }
 
     def _engine(self, table: PikaStream) -> PresenceEngine:
-        return PikaStreamEngine(
-            PikaStreamSettings(
-                base_url=table.base_url,
-                key=lambda: find_key(table.api_key_file, self.environ),
-                key_file=table.api_key_file,
-                price_per_minute=table.price_per_minute,
-                minimum_balance=table.minimum_balance,
-                ready_timeout=table.ready_timeout,
-            ),
-            clock=self.clock,
+        return PikaStreamEngine(self._pikastream(table), clock=self.clock)
+
+    def _pikastream(self, table: PikaStream) -> PikaStreamSettings:
+        return PikaStreamSettings(
+            base_url=table.base_url,
+            key=lambda: find_key(table.api_key_file, self.environ),
+            key_file=table.api_key_file,
+            price_per_minute=table.price_per_minute,
+            minimum_balance=table.minimum_balance,
+            ready_timeout=table.ready_timeout,
         )
+
+    def cloners(self, config: Config) -> dict[str, VoiceCloner]:
+        """Answer where voices are cloned, by the engine that then speaks with them."""
+        return {
+            name: self._keep(
+                ("voices", name),
+                table,
+                lambda table=table: PikaStreamVoices(self._pikastream(table)),
+            )
+            for name, table in config.engines.items()
+        }
 
     def _keep(self, place: tuple[str, str], settings: Any, build: Any) -> Any:
         found = self._built.get(place)
@@ -122,7 +136,7 @@ def google_account(account: Account, config: Config, state_dir: Path) -> GoogleA
     )
 
 
-def policy_of(config: Config) -> Policy:
+def policy_of(config: Config, standings: Mapping[str, Standing] | None = None) -> Policy:
     attend = config.attend
     return Policy(
         lead=attend.lead,
@@ -140,6 +154,7 @@ def policy_of(config: Config) -> Policy:
         default_persona=attend.persona or _only(config.personas),
         default_engine=attend.engine or _only(config.engines),
         personas=frozenset(config.personas),
+        standings=standings or {},
         account_personas={
             account.name: account.persona
             for account in config.calendar.accounts
@@ -167,11 +182,20 @@ def _only(named: Mapping[str, object]) -> str:
     return next(iter(named)) if len(named) == 1 else ""
 
 
-def personas_of(config: Config) -> dict[str, PersonaCard]:
-    return {name: _card(name, table) for name, table in config.personas.items()}
+def personas_of(config: Config, state_dir: Path) -> dict[str, PersonaCard]:
+    """Answer who can go. A folder that can't be used is no error here: it has no standing."""
+    return {name: _card(name, table, state_dir) for name, table in config.personas.items()}
 
 
-def _card(name: str, table: PersonaTable) -> PersonaCard:
+def persona_folder(name: str, table: PersonaTable | None, state_dir: Path) -> Path:
+    """Answer where a persona's folder is, or would be."""
+    named = None if table is None else table.folder
+    return named or state_dir / "personas" / name
+
+
+def _card(name: str, table: PersonaTable, state_dir: Path) -> PersonaCard:
+    if table.display_name is None or table.owner is None or table.image is None:
+        return card_in(persona_folder(name, table, state_dir), name)
     return PersonaCard(
         name=name,
         display_name=table.display_name,

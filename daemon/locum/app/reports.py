@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +11,7 @@ from locum.core.model import Judged, OccurrenceKey, SessionRecord
 from locum.core.planning import meeting_of
 from locum.core.policy import Policy
 from locum.errors import PermanentError
-from locum.ledger import Ledger
+from locum.ledger import Attempt, Ledger, identity_of
 
 _MINUTE = timedelta(minutes=1)
 
@@ -61,6 +62,7 @@ def session(record: SessionRecord, ledger: Ledger) -> dict[str, Any]:
         "phase": record.phase.value,
         "room": record.room.url,
         "persona": record.persona,
+        "identity": _identity(attempts),
         "engine": record.engine,
         "join_at": record.join_at.isoformat(),
         "leave_by": record.leave_by.isoformat(),
@@ -76,6 +78,12 @@ def session(record: SessionRecord, ledger: Ledger) -> dict[str, Any]:
             for filing in ledger.outbox.of(record.key)
         ],
     }
+
+
+def _identity(attempts: Iterable[Attempt]) -> dict[str, Any] | None:
+    """Write as whom it joined; hashes are SHA-256, in hex."""
+    found = identity_of(attempts)
+    return None if found is None else dataclasses.asdict(found)
 
 
 def calendars(ledger: Ledger) -> list[dict[str, Any]]:

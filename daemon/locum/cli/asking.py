@@ -126,6 +126,7 @@ def _from_ledger(place: Whereabouts) -> dict[str, Any]:
         "config": str(place.config),
         "config_problems": [],
         "calendars": [],
+        "personas": [],
         "armed": 0,
         "next": [],
         "sessions": [],
@@ -148,6 +149,7 @@ def _show_status(found: Mapping[str, Any]) -> None:
         out(f"  Not in use as it stands: {one_line(problem)}")
     now = local(found["now"])
     _section("Calendars", [_calendar_row(each, now) for each in found["calendars"]])
+    _section("Personas", [_persona_row(each) for each in found["personas"]])
     sessions = found["sessions"]
     _section("Now", [_session_row(each) for each in sessions if each["phase"] in _OPEN])
     _section(
@@ -181,6 +183,23 @@ def _calendar_row(calendar: Mapping[str, Any], now: datetime) -> tuple[str, ...]
         return calendar["calendar"], "not read yet", ""
     age = max(now - local(calendar["read_at"]), timedelta(0))
     return calendar["calendar"], "ok", f"read {length(age)} ago"
+
+
+def _persona_row(persona: Mapping[str, Any]) -> tuple[str, ...]:
+    if persona["trouble"]:
+        return persona["name"], "broken", persona["trouble"]
+    told = [persona["tile"]]
+    if persona["version"] is not None:
+        told.append(f"version {persona['version']} since {day_and_time(persona['since'])}")
+    elif persona["why"]:
+        told.append(persona["why"])
+    told += ["locked"] if persona["locked"] else []
+    told += [
+        f"voice unused for {voice['unused_days']} days at {voice['engine']}"
+        for voice in persona["voices"]
+        if voice["unused_days"] >= 6
+    ]
+    return persona["name"], "ok", ", ".join(told)
 
 
 def _session_row(session: Mapping[str, Any]) -> tuple[str, ...]:

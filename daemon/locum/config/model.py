@@ -27,11 +27,11 @@ from locum.config.values import (
     parse_address,
     parse_duration,
     parse_organizer,
-    parse_shown_name,
     refuse_empty_path,
     resolve_path,
 )
 from locum.core.model import Platform
+from locum.core.names import parse_shown_name
 
 Duration = Annotated[
     timedelta,
@@ -183,18 +183,29 @@ class Rule(Table):
 
 
 class PersonaTable(Table):
-    """`[personas.NAME]`: who goes."""
+    """`[personas.NAME]`: who goes. Either a folder, or all of it here.
 
-    display_name: ShownName
+    With nothing but `folder`, or with nothing at all, it is what `locum persona new NAME` made:
+    its face, voice and consents are kept there, version by version. Written here instead, it
+    needs display_name, owner and image.
+    """
+
+    folder: LocalPath | None = None
+    """The persona's folder. Default: personas/NAME in the state directory."""
+    display_name: ShownName | None = None
     """The stand-in's own name. The tile always says whose stand-in it is."""
-    owner: ShownName
+    owner: ShownName | None = None
     """Whom it stands in for: "(AI stand-in for OWNER)" is added to the name."""
-    image: LocalPath
-    """The face: one local PNG or JPEG, of more than 1 KB and at most 20 MB."""
+    image: LocalPath | None = None
+    """The face: one local PNG or JPEG, of more than 1 KB and at most 16 MB."""
     voice_id: str = "English_radiant_girl"
-    """A voice known to the engine."""
+    """A voice of the engine's own; a cloned one needs a persona's folder, and its consent."""
     instructions: str = Field(default="", max_length=8000)
     """How to behave and what to know, in the owner's words."""
+
+    @property
+    def is_in_folder(self) -> bool:
+        return self.display_name is None and self.owner is None and self.image is None
 
 
 class PikaStream(Table):

@@ -8,7 +8,14 @@ from locum.ledger.calendars import Applied, CalendarBook, CalendarState, Decisio
 from locum.ledger.database import Database, LedgerError, StateLock
 from locum.ledger.outbox import Filing, Outbox
 from locum.ledger.purse import NEVER_RAN, BudgetError, Purse
-from locum.ledger.sessions import Attempt, RoomTakenError, Sessions, StaleError, Transition
+from locum.ledger.sessions import (
+    Attempt,
+    RoomTakenError,
+    Sessions,
+    StaleError,
+    Transition,
+    identity_of,
+)
 
 __all__ = [
     "NEVER_RAN",
@@ -29,6 +36,7 @@ __all__ = [
     "StaleError",
     "StateLock",
     "Transition",
+    "identity_of",
 ]
 
 
