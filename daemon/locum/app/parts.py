@@ -14,6 +14,7 @@ from typing import Any
 from dateutil.tz import tzlocal
 
 from locum.app.personas import card_in
+from locum.app.places import persona_folder
 from locum.calendars.google import GoogleCalendarSource
 from locum.calendars.google_token import GoogleAccount
 from locum.clock import StageClock, SystemClock
@@ -22,13 +23,23 @@ from locum.config.model import Rule as RuleTable
 from locum.core.identity import Standing
 from locum.core.money import Caps
 from locum.core.policy import Effect, Policy, Rule
+from locum.engines.openai_images import OpenAIImages
 from locum.engines.pikastream import PikaStreamEngine, PikaStreamSettings
+from locum.engines.pikastream_images import PikaStreamImages
 from locum.engines.pikastream_key import find_key
 from locum.engines.pikastream_voice import PikaStreamVoices
+from locum.errors import PermanentError
 from locum.ledger import Database, Purse
 from locum.persona import PersonaCard
 from locum.polling import Pace
-from locum.ports import CalendarSource, Clock, PresenceEngine, SummarySink, VoiceCloner
+from locum.ports import (
+    CalendarSource,
+    Clock,
+    ImageMaker,
+    PresenceEngine,
+    SummarySink,
+    VoiceCloner,
+)
 from locum.sinks import MarkdownFolder
 
 _EFFECTS = {
@@ -77,17 +88,7 @@ class Workshop:
         }
 
     def _engine(self, table: PikaStream) -> PresenceEngine:
-        return PikaStreamEngine(self._pikastream(table), clock=self.clock)
-
-    def _pikastream(self, table: PikaStream) -> PikaStreamSettings:
-        return PikaStreamSettings(
-            base_url=table.base_url,
-            key=lambda: find_key(table.api_key_file, self.environ),
-            key_file=table.api_key_file,
-            price_per_minute=table.price_per_minute,
-            minimum_balance=table.minimum_balance,
-            ready_timeout=table.ready_timeout,
-        )
+        return PikaStreamEngine(pikastream_settings(table, self.environ), clock=self.clock)
 
     def cloners(self, config: Config) -> dict[str, VoiceCloner]:
         """Answer where voices are cloned, by the engine that then speaks with them."""
@@ -95,7 +96,7 @@ class Workshop:
             name: self._keep(
                 ("voices", name),
                 table,
-                lambda table=table: PikaStreamVoices(self._pikastream(table)),
+                lambda table=table: PikaStreamVoices(pikastream_settings(table, self.environ)),
             )
             for name, table in config.engines.items()
         }
@@ -114,6 +115,35 @@ class Workshop:
     async def aclose(self) -> None:
         for adapter in (*self._retired, *(built.adapter for built in self._built.values())):
             await adapter.aclose()
+
+
+def pikastream_settings(table: PikaStream, environ: Mapping[str, str]) -> PikaStreamSettings:
+    return PikaStreamSettings(
+        base_url=table.base_url,
+        key=lambda: find_key(table.api_key_file, environ),
+        key_file=table.api_key_file,
+        price_per_minute=table.price_per_minute,
+        minimum_balance=table.minimum_balance,
+        ready_timeout=table.ready_timeout,
+    )
+
+
+def image_maker(config: Config, environ: Mapping[str, str]) -> ImageMaker:
+    """Answer what draws faces: `[images]`, or else the engine that can; close it after use.
+
+    Raises:
+        PermanentError: There is nothing that draws.
+    """
+    if config.images is not None:
+        return OpenAIImages(
+            config.images.base_url, config.images.model, config.images.api_key_file
+        )
+    for table in config.engines.values():
+        return PikaStreamImages(pikastream_settings(table, environ))
+    raise PermanentError(
+        "Nothing draws faces: add [images], or an engine, to the config. Or take a picture of "
+        "your own: `locum persona avatar set`."
+    )
 
 
 def clock_of(config: Config) -> Clock:
@@ -185,12 +215,6 @@ def _only(named: Mapping[str, object]) -> str:
 def personas_of(config: Config, state_dir: Path) -> dict[str, PersonaCard]:
     """Answer who can go. A folder that can't be used is no error here: it has no standing."""
     return {name: _card(name, table, state_dir) for name, table in config.personas.items()}
-
-
-def persona_folder(name: str, table: PersonaTable | None, state_dir: Path) -> Path:
-    """Answer where a persona's folder is, or would be."""
-    named = None if table is None else table.folder
-    return named or state_dir / "personas" / name
 
 
 def _card(name: str, table: PersonaTable, state_dir: Path) -> PersonaCard:

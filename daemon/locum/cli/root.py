@@ -15,6 +15,7 @@ from locum.cli import (
     configuring,
     deciding,
     examining,
+    persona,
     reaping,
     rehearsing,
     running,
@@ -33,6 +34,7 @@ _EPILOG = f"""\
 First steps:
   locum rehearse          watch it go to a meeting, on a stage
   locum config init       write a config, then edit it
+  locum persona new NAME  give your stand-in a face and a voice
   locum auth login        let it read your calendar
   locum doctor            try every part, and learn what is missing
   locum plan              see what it would join, and why
@@ -84,6 +86,7 @@ def _make() -> typer.Typer:
         signing,
         examining,
         configuring,
+        persona,
         reaping,
     ):
         group.add_to(made)

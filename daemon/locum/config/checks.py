@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from locum.config.lines import KeyPath
-from locum.config.model import Calendar, PikaStream
+from locum.config.model import Calendar, Images, PikaStream
 from locum.config.problems import MAX_SHOWN, Problem, meaning, suggest
 from locum.config.values import Places, is_loopback, parse_duration, shown, shown_path
 from locum.files import UnreadableError, read_regular
@@ -222,6 +222,10 @@ def _addresses(
     for key in ("api_root", "token_uri"):
         default = Calendar.model_fields[key].default
         yield ("calendar", key), calendar.get(key, default), key in calendar
+    if "images" in values:
+        images = _table(values["images"])
+        address = images.get("base_url", Images.model_fields["base_url"].default)
+        yield ("images", "base_url"), address, "base_url" in images
     default = PikaStream.model_fields["base_url"].default
     for name, engine in _table(values.get("engines")).items():
         written = _table(engine).get("base_url", default)

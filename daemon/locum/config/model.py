@@ -264,6 +264,21 @@ class Privacy(Table):
     stand-in leaves and stays away from the series in any case."""
 
 
+class Images(Table):
+    """`[images]`: what draws faces for `locum persona avatar generate`.
+
+    Any service with OpenAI's images call, hosted or on this machine. Without this table, a
+    PikaStream engine draws them.
+    """
+
+    base_url: Address = "https://api.openai.com/v1"
+    """The API's root; /images/generations is added to it."""
+    model: str = Field(default="gpt-image-1-mini", min_length=1, max_length=200)
+    """The model, as the service calls it."""
+    api_key_file: LocalPath | None = None
+    """A file with the key, if the service wants one."""
+
+
 class Metrics(Table):
     """`[metrics]`: Prometheus figures and /healthz, on loopback only. Off unless a port is given."""
 
@@ -307,6 +322,8 @@ class Config(Table):
     """The most that may be spent."""
     privacy: Privacy = Privacy()
     """What is owed to the others in the room."""
+    images: Images | None = None
+    """What draws faces."""
     metrics: Metrics | None = None
     """Figures for Prometheus."""
     stage: Stage | None = None

@@ -29,6 +29,7 @@ class PikaStreamImages:
                 "X-Generation-Type": "image",
                 "X-Model": "gpt-image-1-mini",
             },
+            max_answer_bytes=32 * 1024 * 1024,
             transport=transport,
         )
         self._api = PikaStreamApi(

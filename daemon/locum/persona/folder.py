@@ -93,6 +93,11 @@ def is_clone(voice_id: str) -> bool:
     return _CLONES.match(voice_id) is not None
 
 
+def is_voice(voice_id: str) -> bool:
+    """Whether it could be the name of a voice of an engine's own."""
+    return _VOICE_ID.fullmatch(voice_id) is not None and not is_clone(voice_id)
+
+
 def _parse_voice(value: str) -> str:
     if not _VOICE_ID.fullmatch(value):
         raise ValueError('a voice is "cloned", or the name of one of the engine\'s own')

@@ -16,7 +16,7 @@ from pathlib import Path
 import structlog
 
 from locum.core.identity import Features, Identity, Standing, digest_of
-from locum.errors import HumanNeededError, LocumError, PermanentError
+from locum.errors import HumanNeededError, LocumError, PermanentError, TransientError
 from locum.files import UnreadableError, read_regular
 from locum.persona.card import PersonaCard
 from locum.persona.consent import (
@@ -31,6 +31,7 @@ from locum.persona.folder import (
     KEPT,
     LARGEST_IMAGE,
     SMALLEST_IMAGE,
+    Snapshot,
     is_clone,
     read_snapshot,
 )
@@ -201,24 +202,66 @@ class Wardrobe:
             clone = (await asyncio.to_thread(clones_of, folder)).get(engine)
             if clone is not None and clone.sample == known.sample and clone.lasts_at(begins):
                 return clone
-            return await self._clone_anew(known, folder, engine, now)
+            clone = await self._make_clone(folder, engine, now)
+            try:
+                await asyncio.to_thread(_keep, folder, clone)
+            except OSError as error:
+                # The next join makes another one: that costs a moment, and is never wrong.
+                _log.warning("voice_not_noted", persona=folder.name, problem=str(error))
+            _log.info(
+                "voice_cloned", persona=folder.name, engine=engine, voice_id=clone.voice_id
+            )
+            if clone.sample != known.sample:
+                raise TransientError(f"The persona {folder.name} was changed just now.")
+            return clone
 
-    async def _clone_anew(
-        self, known: _Known, folder: Path, engine: str, now: datetime
-    ) -> Clone:
+    async def clone_anew(self, folder: Path, *, engine: str, now: datetime) -> Clone:
+        """Clone a persona's voice from its recording, whether there is a clone or not.
+
+        Raises:
+            HumanNeededError: No consent to it is on file, it has no recording, or the engine
+                doesn't take it.
+            TransientError: Not now.
+            PermanentError: It was cloned, and that can't be written down.
+        """
+        clone = await self._make_clone(folder, engine, now)
+        try:
+            await asyncio.to_thread(_keep, folder, clone)
+        except OSError as error:
+            raise PermanentError(
+                f"The voice is cloned, and {folder} can't be written: {error.strerror}."
+            ) from error
+        return clone
+
+    async def _make_clone(self, folder: Path, engine: str, now: datetime) -> Clone:
+        snapshot = await asyncio.to_thread(read_snapshot, folder)
+        needs = assets_needing_consent(snapshot)
+        if not snapshot.settings.is_cloned or self._key is None:
+            raise HumanNeededError(
+                f"The persona {folder.name} has no recording to clone a voice from.",
+                hint=f"Give it one: `locum persona voice clone {folder.name} AUDIO`.",
+            )
+        spoken = {Scope.VOICE: needs[Scope.VOICE]}
+        (consent,) = await asyncio.to_thread(checked_consents, folder, spoken, self._key, now)
+        if consent.trouble:
+            raise HumanNeededError(
+                f"The voice of {folder.name} may not be cloned: {consent.trouble}.",
+                hint=next_step(folder.name, Scope.VOICE),
+            )
+        voice_id = await self._cloned(snapshot, engine)
+        return Clone(engine, voice_id, snapshot.sample, cloned_at=now, used_at=now)
+
+    async def _cloned(self, snapshot: Snapshot, engine: str) -> str:
+        folder = snapshot.folder
         cloner = self.cloners.get(engine)
         if cloner is None:
             raise HumanNeededError(
                 f"The engine {engine} can't clone the voice of the persona {folder.name}.",
-                hint=f'Take another engine, or a stock voice: voice = "…" in {folder}/persona.toml.',
-            )
-        snapshot = await asyncio.to_thread(read_snapshot, folder)
-        if snapshot.sample != known.sample:
-            raise HumanNeededError(
-                f"The persona {folder.name} was changed just now.", hint="Try again."
+                hint=f"Take another engine, or a voice of its own: `locum persona voice set "
+                f"{folder.name} ID`.",
             )
         try:
-            voice_id = await cloner.clone(
+            return await cloner.clone(
                 snapshot.contents[snapshot.sample_name],
                 snapshot.sample_name,
                 name=folder.name,
@@ -229,10 +272,6 @@ class Wardrobe:
                 f"The voice of the persona {folder.name} can't be cloned: {error}",
                 hint=f"Give it another recording: `locum persona voice clone {folder.name} AUDIO`.",
             ) from error
-        clone = Clone(engine, voice_id, known.sample, cloned_at=now, used_at=now)
-        await asyncio.to_thread(_keep, folder, clone)
-        _log.info("voice_cloned", persona=folder.name, engine=engine, voice_id=voice_id)
-        return clone
 
     async def used(
         self, identity: Identity, card: PersonaCard, *, engine: str, now: datetime
@@ -294,12 +333,8 @@ def checked_consents(
 
 
 def _keep(folder: Path, clone: Clone) -> None:
-    try:
-        with held(folder):
-            keep_clone(folder, clone)
-    except OSError as error:
-        # The next join makes another one: that costs a moment, and is never wrong.
-        _log.warning("voice_not_noted", persona=folder.name, problem=str(error))
+    with held(folder):
+        keep_clone(folder, clone)
 
 
 def _note_use(folder: Path, engine: str, identity: Identity, now: datetime) -> None:
