@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from locum.app.personas import PersonaKeeper, report, standings_of
+from locum.app.personas import PersonaKeeper, findings, report, standings_of
 from locum.core.model import Code, Phase
-from locum.persona.voices import clones_of
+from locum.persona.voices import Clone, clones_of, keep_clone
+from locum.ports import Health
 from locum.rehearsal.face import face_png
-from tests.integration.daemon_rig import CODE, DaemonRig, daemon_rig, until
+from tests.integration.daemon_rig import CODE, OTHER, DaemonRig, daemon_rig, until
 from tests.integration.persona_rig import NOW, Household, hash_of
 
 MEETINGS = 6
@@ -167,6 +169,32 @@ async def test_a_persona_that_breaks_stays_where_it_is(rig: DaemonRig, home: Hou
     assert rig.record.phase is Phase.LIVE
     assert len(rig.live()) == 1
     assert rig.live()[0].request.room == CODE
+
+
+@pytest.mark.anyio
+async def test_a_voice_is_seen_to_ahead_of_its_meeting(rig: DaemonRig, home: Household) -> None:
+    """What would be deleted by the start is cloned anew half an hour ahead, and told of."""
+    home.make(voice="cloned")
+    now = rig.clock.now()
+    home.consent(now=now)
+    used = now - timedelta(days=6, hours=23)
+    sample = home.snapshot().sample
+    keep_clone(home.folder(), Clone("pika", "voice_old", sample, used, used))
+    rig.personas = {"robin": home.card()}
+    rig.boot()
+    watching = keeper(rig, home)
+    [warning, _] = findings("robin", home.card(), home.state, now)
+    assert "has not been used for 6 days" in warning.detail
+    rig.show("far", starts_in=7200, lasts=600, code=OTHER)
+    await watching._see_to_voices(rig.controller.agenda.judged)
+    assert home.cloner.samples == []
+
+    rig.show("near", starts_in=1200, lasts=600)
+    await watching._see_to_voices(rig.controller.agenda.judged)
+
+    assert clones_of(home.folder())["pika"].voice_id == "voice_robin_1"
+    [healthy] = findings("robin", home.card(), home.state, rig.clock.now())
+    assert healthy.health is Health.OK
 
 
 def test_a_report_says_what_changed(tmp_path: Path) -> None:

@@ -249,6 +249,9 @@ def _personas(values: Table) -> Iterator[Problem]:
                 (*path, given[0]),
                 "stands beside folder, where the persona's own files say it; take one out",
             )
+        elif not given and name.startswith("."):
+            # Its name is its folder's, and ".." would be another one.
+            yield Problem(path, "a persona in a folder has a name that begins with no dot")
         elif given:
             for key in _INLINE:
                 if key not in table:
