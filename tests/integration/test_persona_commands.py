@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import pty
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+import locum
 from locum.cli.root import app
 from locum.core.secret import Secret
 from locum.rehearsal.clock import HandClock
@@ -286,6 +290,46 @@ def test_a_face_is_drawn_and_kept(stage: PikaStage, own_home: Path) -> None:
     )
     does("avatar", "generate", "robin", "a wren", "--output", "wren.png")
     assert size_of(Path("wren.png")) == (1024, 1024)
+
+
+@pytest.mark.parametrize(
+    ("answers", "version", "draws"), [("a\nk\n", 2, 2), ("q\n", 1, 1)], ids=["keep", "quit"]
+)
+def test_a_drawn_face_is_looked_at_first(
+    stage: PikaStage, own_home: Path, answers: str, version: int, draws: int
+) -> None:
+    """At a terminal one sees each picture, and keeps it, has another one drawn, or leaves it."""
+    does("new", "robin", *WORDS)
+    ours, theirs = pty.openpty()
+    command = [
+        sys.executable,
+        "-m",
+        "locum",
+        "persona",
+        "avatar",
+        "generate",
+        "robin",
+        "a robin",
+    ]
+    try:
+        os.write(ours, answers.encode())
+        done = subprocess.run(
+            command,
+            stdin=theirs,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env={**os.environ, "PYTHONPATH": str(Path(locum.__file__).parents[1])},
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+    assert done.returncode == (0 if version == 2 else 1), done.stderr
+    assert size_of(own_home / ".local/state/locum/personas/robin/preview.png") == (1280, 720)
+    assert told("check", "robin")["version"] == version
+    assert len(stage.log.matching("/proxy/openai/v1/images/generations", "POST")) == draws
 
 
 def test_a_voice_waits_for_its_consent(

@@ -88,7 +88,7 @@ class Commands:
             "config": str(store.current.path),
             "config_problems": list(store.problems),
             "calendars": reports.calendars(self._ledger),
-            "personas": self._keeper.reports(),
+            "personas": await self._keeper.reports(),
             "armed": self._controller.agenda.armed,
             "next": [reports.planned(item, policy, prices) for item in ahead[:5]],
             "left_alone": [reports.planned(item, policy, prices) for item in left_alone[:5]],
@@ -202,7 +202,7 @@ class Commands:
     async def personas(self, _args: Mapping[str, Any]) -> Mapping[str, Any]:
         """Look at the personas' folders now: a command has changed one."""
         await self._keeper.look()
-        return {"personas": self._keeper.reports()}
+        return {"personas": await self._keeper.reports()}
 
     def _open(self) -> list[SessionRecord]:
         records = self._ledger.sessions.unfinished_and_since(self._clock.now())

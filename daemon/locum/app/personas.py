@@ -163,8 +163,11 @@ class PersonaKeeper:
         """Look at the folders for ever; `upcoming` are the meetings to be joined."""
         while True:
             await asyncio.sleep(LOOK.total_seconds())
-            await self.look()
-            await self._see_to_voices(upcoming())
+            try:
+                await self.look()
+                await self._see_to_voices(upcoming())
+            except Exception:  # noqa: BLE001 - The task's outermost frame: it looks again soon.
+                _log.exception("personas_watch_failed")
 
     async def look(self) -> None:
         """Judge anew whatever has changed on the disk."""
@@ -226,6 +229,9 @@ class PersonaKeeper:
                 # Told ahead of time, so that a person can act before the meeting begins.
                 _log.error("persona_needs_attention", persona=card.name, problem=str(error))
 
-    def reports(self) -> list[dict[str, Any]]:
-        now = self.clock.now()
-        return [report(name, card, self.state, now) for name, card in self.personas.items()]
+    async def reports(self) -> list[dict[str, Any]]:
+        """Tell of every persona; recordings are hashed for that, beside the loop."""
+        now, personas = self.clock.now(), dict(self.personas)
+        return await asyncio.to_thread(
+            lambda: [report(name, card, self.state, now) for name, card in personas.items()]
+        )
