@@ -204,8 +204,9 @@ def check_consent(
     except ValidationError as error:
         return Checked(scope, f"{scope.file_name}: {explain(error)}")
     digest = sha256(statement.canonical())
-    trouble = _trouble(folder, statement, scope, asset, at)
-    if not isinstance(signature, str) or not key.verifies(statement, signature):
+    if isinstance(signature, str) and key.verifies(statement, signature):
+        trouble = _trouble(folder, statement, scope, asset, at)
+    else:
         trouble = f"{scope.file_name} isn't signed by this installation, or was changed since"
     return Checked(scope, trouble, statement, digest)
 
@@ -217,7 +218,7 @@ def _trouble(folder: Path, statement: Statement, scope: Scope, asset: str, at: d
         return f"the consent on file is for another {scope.value} than this one"
     if at >= statement.expires:
         return f"{statement.person}'s consent ended on {statement.expires:%Y-%m-%d}"
-    if at < statement.given - timedelta(days=1):
+    if statement.given > at + timedelta(days=1):
         return f"the consent is from the future ({statement.given:%Y-%m-%d})"
     return ""
 

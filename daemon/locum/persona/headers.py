@@ -56,8 +56,10 @@ def _wav(content: bytes) -> Header:
                 file.getframerate(),
             )
             frames = file.readframes(file.getnframes())
-    except (wave.Error, EOFError, ValueError) as error:
-        raise HeaderError(f"its header is damaged, or it isn't plain PCM ({error})") from None
+    except (wave.Error, EOFError, ValueError, RuntimeError) as error:
+        # RuntimeError is what `wave` raises where a chunk is longer than the file.
+        told = str(error) or "a chunk is cut short"
+        raise HeaderError(f"its header is damaged, or it isn't plain PCM ({told})") from None
     if channels not in {1, 2} or width != 2 or not 8_000 <= rate <= 192_000:
         raise HeaderError(
             f"it has {channels} channels of {8 * width} bits at {rate} Hz; without ffmpeg, 16 "
