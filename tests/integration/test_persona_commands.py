@@ -125,7 +125,9 @@ def test_a_photograph_and_its_consent(folder: Path, tmp_path: Path) -> None:
 
     assert given["ok"]
     assert given["statement"]["asset"] == hash_of(folder / "face.jpg")
-    assert told("check", "robin")["may_join"]
+    found = told("check", "robin")
+    assert found["may_join"]
+    assert found["hashes"]["consent-face.toml"] == given["sha256"]
     does("consent", "robin", "--revoke")
     assert not told("check", "robin", code=3)["may_join"]
 

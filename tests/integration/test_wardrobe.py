@@ -424,6 +424,17 @@ async def test_a_persona_in_the_config_has_an_identity_too(
 
 
 @pytest.mark.anyio
+async def test_an_image_behind_a_link_is_followed(home: Household, tmp_path: Path) -> None:
+    """The config may name a link; what it points to is read anew when it changes."""
+    target, image = tmp_path / "target.png", tmp_path / "face.png"
+    image.symlink_to(target)
+    for hue in (0.2, 0.7):
+        target.write_bytes(face_png(128, hue=hue))
+        found = await home.wardrobe.appear(inline(image), engine="pika", now=NOW)
+        assert found.face.image.content == target.read_bytes()
+
+
+@pytest.mark.anyio
 async def test_a_clone_in_the_config_is_refused(home: Household, tmp_path: Path) -> None:
     """Nobody's voice without their consent on file, and the config has no place for one."""
     image = tmp_path / "face.png"

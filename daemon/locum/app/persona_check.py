@@ -14,7 +14,7 @@ from locum.errors import LocumError, PermanentError
 from locum.files import UnreadableError, read_regular
 from locum.persona import PersonaCard
 from locum.persona.avatar import tile_png
-from locum.persona.consent import ConsentKey, assets_needing_consent, next_step
+from locum.persona.consent import Checked, ConsentKey, assets_needing_consent, next_step
 from locum.persona.folder import (
     LARGEST_IMAGE,
     Snapshot,
@@ -81,13 +81,18 @@ def checked(name: str, card: PersonaCard, state: Path, now: datetime) -> Check:
         step = getattr(error, "hint", "") or f"Go back: `locum persona restore {name}`."
         finding = Finding("files", Health.BROKEN, str(told), step)
         return Check(name, card.tile, None, {}, (finding,), is_usable=False)
+    statements = {
+        each.scope.file_name: each.digest
+        for each in _checked(snapshot, state, now)
+        if each.digest
+    }
     newest = newest_version(card.folder)
     same = newest is not None and newest.identity == snapshot.digest
     return Check(
         name=name,
         tile=card.tile,
         version=newest.number if newest is not None and same else None,
-        hashes={"identity": snapshot.digest, **snapshot.files},
+        hashes={"identity": snapshot.digest, **snapshot.files, **statements},
         findings=(
             Finding("files", Health.OK, f"{len(snapshot.files)} files, all of them whole"),
             _version(snapshot),
@@ -121,12 +126,7 @@ def _consents(snapshot: Snapshot, state: Path, now: datetime) -> Iterator[Findin
     if not needs:
         told = f"none is needed: the face is {snapshot.settings.face.value}, the voice the engine's"
         yield Finding("consent", Health.OK, told)
-    try:
-        found = checked_consents(snapshot.folder, needs, ConsentKey(state), now)
-    except PermanentError as error:
-        yield Finding("consent", Health.BROKEN, str(error), "Restore the key from a backup.")
-        return
-    for each in found:
+    for each in _checked(snapshot, state, now):
         subject, step = f"consent to the {each.scope.value}", next_step(name, each.scope)
         if each.trouble or each.statement is None:
             yield Finding(subject, Health.BROKEN, each.trouble, step)
@@ -141,6 +141,14 @@ def _consents(snapshot: Snapshot, state: Path, now: datetime) -> Iterator[Findin
             yield Finding(subject, Health.WARNING, told, step)
         else:
             yield Finding(subject, Health.OK, told)
+
+
+def _checked(snapshot: Snapshot, state: Path, now: datetime) -> tuple[Checked, ...]:
+    needs = assets_needing_consent(snapshot)
+    try:
+        return checked_consents(snapshot.folder, needs, ConsentKey(state), now)
+    except PermanentError as error:  # The key that signed them can't be read.
+        return tuple(Checked(scope, str(error)) for scope in needs)
 
 
 def _voice(card: PersonaCard, snapshot: Snapshot, now: datetime) -> Iterator[Finding]:

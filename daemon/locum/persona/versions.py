@@ -22,7 +22,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from locum.core.identity import sha256
 from locum.errors import HumanNeededError, PermanentError
 from locum.files import UnreadableError, read_regular, replace_file
-from locum.persona.folder import KEPT, LARGEST_SAMPLE, Snapshot, read_snapshot
+from locum.persona.folder import (
+    KEPT,
+    LARGEST_SAMPLE,
+    SETTINGS,
+    Snapshot,
+    parse_toml,
+    read_snapshot,
+)
 
 _VERSIONS = "versions"
 _BLOBS = "blobs"
@@ -198,12 +205,16 @@ def restore(folder: Path, number: int | None, *, at: datetime) -> Version:
 
 
 def _refuse_locked_version(folder: Path, newest: Version) -> None:
-    from locum.persona.folder import SETTINGS, parse_toml
+    """Refuse another version than the newest of a persona that is locked.
 
-    values = parse_toml(folder, SETTINGS, _blob(folder, SETTINGS, newest.files[SETTINGS]))
-    with contextlib.suppress(HumanNeededError):
-        values = {"locked": read_snapshot(folder).settings.locked}
-    if values.get("locked"):
+    What stands in the folder says so, or, where that can't be read, what was recorded.
+    """
+    try:
+        locked = read_snapshot(folder).settings.locked
+    except HumanNeededError:
+        recorded = _blob(folder, SETTINGS, newest.files.get(SETTINGS, ""))
+        locked = parse_toml(folder, SETTINGS, recorded).get("locked", False)
+    if locked:
         raise HumanNeededError(
             f"The persona {folder.name} is locked.",
             hint=f"To change it, set locked = false in {folder / SETTINGS} first.",

@@ -7,7 +7,6 @@ The file is memory, no part of an identity: without it, the next join clones onc
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -89,8 +88,3 @@ def keep_clone(folder: Path, clone: Clone) -> None:
     }
     text = _File(voices=entries).model_dump_json(indent=2) + "\n"
     replace_file(folder / FILE, text.encode())
-
-
-def forget_clones(folder: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        (folder / FILE).unlink()

@@ -154,10 +154,10 @@ class Wardrobe:
     def _inline_picture(self, path: Path) -> Picture | None:
         """Answer what was read before, if the file is the same. A stat costs less than a thread."""
         found = self._inline.get(path)
-        return found[1] if found is not None and found[0] == _stamp(path) else None
+        return found[1] if found is not None and found[0] == _stamp(path, follow=True) else None
 
     def _read_inline(self, path: Path) -> Picture:
-        stamp = _stamp(path)
+        stamp = _stamp(path, follow=True)
         try:
             content, _ = read_regular(path, limit=LARGEST_IMAGE + 1)
         except UnreadableError as error:
@@ -281,9 +281,10 @@ class Wardrobe:
             await asyncio.to_thread(_note_use, card.folder, engine, identity, now)
 
 
-def _stamp(path: Path) -> tuple[int, ...]:
+def _stamp(path: Path, *, follow: bool = False) -> tuple[int, ...]:
+    """Answer what differs whenever a file was written or replaced; nothing if there is none."""
     try:
-        seen = path.stat(follow_symlinks=False)
+        seen = path.stat(follow_symlinks=follow)
     except (OSError, ValueError):
         return ()
     return seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
