@@ -68,6 +68,7 @@ TEST_PACKAGES = {
     "strace": "strace",
     "util-linux": "unshare",
     "ffmpeg": "ffmpeg",
+    "faketime": "faketime",
 }
 """Debian packages that some tests need, each with a command that shows it is there."""
 
@@ -417,7 +418,8 @@ def lock(uv: str, options: list[str]) -> None:
     compile_ = [uv, "pip", "compile", "--quiet", "--generate-hashes", "--universal"]
     compile_ += ["--python-version", "3.10", "--no-emit-index-url", "--no-emit-find-links"]
     compile_ += ["--custom-compile-command", "python3 daemon/bootstrap.py lock", *options]
-    development = ["--group", "dev", "--constraint", RUNTIME]
+    # With every extra: the tests try what the plain install does without.
+    development = ["--all-extras", "--group", "dev", "--constraint", RUNTIME]
     step(f"Resolving {RUNTIME}", [*compile_, "-o", RUNTIME, "pyproject.toml"])
     step(
         f"Resolving {DEVELOPMENT}",

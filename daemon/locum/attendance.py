@@ -37,7 +37,7 @@ from locum.errors import (
     PermanentError,
     TransientError,
 )
-from locum.ledger import NEVER_RAN, Ledger
+from locum.ledger import NEVER_RAN, Ledger, LedgerDamagedError
 from locum.metrics import Metrics
 from locum.persona import Appearance, PersonaCard, Wardrobe, compile_prompt, introduction
 from locum.ports import (
@@ -119,22 +119,33 @@ class Attendance:
     async def run(self, *, claimed_now: bool) -> None:
         """Attend, or take up again what an earlier process left.
 
-        Raises nothing on purpose: every outcome stands in the ledger.
+        Raises nothing on purpose: every outcome stands in the ledger, unless that is damaged,
+        and it was told to leave.
         """
         record = self._ledger.sessions.get(self._key)
         if record is None or not record.is_open:
             return
         self._record = record
         with structlog.contextvars.bound_contextvars(session_key=self._key):
-            engine = self._company.engines.get(record.engine)
-            if engine is None:
-                await self._without_engine(claimed_now=claimed_now)
-            elif record.handle is not None:
-                await self._take_up(record.handle, engine)
-            elif claimed_now:
-                await self._join(engine)
-            else:
-                await self._settle(engine, "the process ended while it was joining")
+            try:
+                await self._attend(claimed_now=claimed_now)
+            except LedgerDamagedError as error:
+                if not self._stop.asked:
+                    raise
+                # What the engine still had to do was done before; a new start finds it over.
+                _log.error("session_end_unwritten", problem=str(error))
+
+    async def _attend(self, *, claimed_now: bool) -> None:
+        record = self._record
+        engine = self._company.engines.get(record.engine)
+        if engine is None:
+            await self._without_engine(claimed_now=claimed_now)
+        elif record.handle is not None:
+            await self._take_up(record.handle, engine)
+        elif claimed_now:
+            await self._join(engine)
+        else:
+            await self._settle(engine, "the process ended while it was joining")
 
     # ── getting in ───────────────────────────────────────────────────────────────────────
 
@@ -216,7 +227,7 @@ class Attendance:
             await self._write(
                 lambda: self._ledger.sessions.close_attempt(self._key, at=at, outcome=NEVER_RAN)
             )
-            await self._try_later(EndReason.LOST_JOIN, f"nothing is running: {why}")
+            await self._try_later(EndReason.ENGINE_LOST, f"nothing is running: {why}")
             return
         await self._suspect_orphan(why)
 
@@ -449,6 +460,8 @@ class Attendance:
             try:
                 return await call()
             except passing as error:
+                if isinstance(error, LedgerDamagedError) and self._stop.asked:
+                    raise  # It won't be mended while this process runs, and all of it stops.
                 unnamed = None if self._unnamed is None else self._unnamed[0]
                 _log.warning(
                     "session_call_failed", call=what, problem=str(error), unwritten=unnamed
@@ -501,6 +514,8 @@ class Attendance:
             handle=None,
             retry_at=retry_at,
             give_up_at=give_up_at,
+            # Who was there before is no company for the presence to come.
+            others_present=None,
         )
         self._company.metrics.join_finished(outcome=reason.value, engine=record.engine)
         wait = round((retry_at - now).total_seconds(), 1)

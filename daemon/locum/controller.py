@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -23,6 +23,7 @@ from locum.core.model import (
     Adopt,
     Amend,
     CalendarEvent,
+    CalendarRef,
     Code,
     Decision,
     EndReason,
@@ -42,11 +43,12 @@ from locum.core.model import (
     Stay,
     WriteUp,
 )
-from locum.core.planning import arrange
+from locum.core.planning import arrange, meeting_of
 from locum.core.policy import Policy
 from locum.core.reconcile import next_wakeup, reconcile
 from locum.debrief import Debrief
 from locum.errors import LocumError, TransientError
+from locum.funding import Funding, Shortage, Terms
 from locum.ledger import BudgetError, Ledger, Purse, StaleError
 from locum.ledger.hold import Hold
 from locum.metrics import Metrics
@@ -62,6 +64,9 @@ several days must not be entered anew because we have forgotten that we were sen
 _PREPARE = timedelta(seconds=60)
 """How long before a join its engine is asked to warm up."""
 
+_FUNDS_LOOK = timedelta(seconds=5)
+"""How often it is looked whether an account is to be asked; the ticker comes as often."""
+
 _MOST_TIMERS = 100
 
 _CRASH_PAUSE_S = 5.0
@@ -76,6 +81,10 @@ class Setting:
     engines: Mapping[str, PresenceEngine]
     prices: Mapping[str, float]
     purse: Purse | None = None
+    notice: timedelta = timedelta(0)
+    """How long before a join the owner is told; zero is never."""
+    funds_ahead: timedelta = timedelta(0)
+    """How long before a billed join its engine's account is looked at; zero is never."""
 
 
 class Controller:
@@ -91,6 +100,7 @@ class Controller:
         metrics: Metrics,
         setting: Setting,
         arm: Callable[[Sequence[datetime]], None],
+        on_pass: Callable[[], None] = lambda: None,
     ) -> None:
         self._ledger = ledger
         self._clock = clock
@@ -99,6 +109,7 @@ class Controller:
         self._metrics = metrics
         self._setting = setting
         self._arm = arm
+        self._on_pass = on_pass
         self._agenda = Agenda()
         self._asked = asyncio.Event()
         self._stopping = False
@@ -107,10 +118,14 @@ class Controller:
         self._writing = Tasks(on_end=lambda _: self.ask())
         self._preparing = Tasks()
         self._prepared: dict[str, datetime] = {}
+        self._funding = Funding(clock, on_change=self.ask)
+        self._funds_looked: datetime | None = None
         self._decided: dict[OccurrenceKey, tuple[MeetingKey, Code]] = {}
+        self._moved: frozenset[OccurrenceKey] = frozenset()
         self._over_budget: set[OccurrenceKey] = set()
         self._opt_outs: tuple[OptOut, ...] = ()
         self._last_pass = time.monotonic()
+        self._held_back: Mapping[SessionKey, tuple[str, str]] = {}
 
     # ── what others call ─────────────────────────────────────────────────────────────────
 
@@ -126,10 +141,22 @@ class Controller:
     def setting(self) -> Setting:
         return self._setting
 
+    @property
+    def shortages(self) -> tuple[Shortage, ...]:
+        """The engines' accounts that can't pay for what comes next."""
+        return self._funding.shortages
+
     def change_setting(self, setting: Setting) -> None:
         self._setting = setting
+        self._funding.forget()
+        self._funds_looked = None
         self._over_budget.clear()
         self.events_changed()
+
+    @property
+    def held_back(self) -> tuple[tuple[str, str], ...]:
+        """What isn't joined because of a restored ledger: titles, each with its reason."""
+        return tuple(self._held_back.values())
 
     @property
     def stopping(self) -> bool:
@@ -143,16 +170,50 @@ class Controller:
         self.rejudge()
         self._events_are_news = False
 
+    def look_back(self) -> None:
+        """Ask for a pass that sees what went by unseen: time has jumped, or stood still."""
+        self._looks_back = True
+        self.ask()
+
+    def calendar_changed(self, calendar: CalendarRef) -> frozenset[CalendarRef]:
+        """Look at one calendar's events again, and ask for a pass.
+
+        Answers the other calendars that show what changed as it was before.
+        """
+        if self._events_are_news:
+            self.events_changed()
+            return frozenset()
+        self._events_are_news = True
+        book = self._ledger.calendars
+        changed = self._agenda.take_calendar(calendar, book.events_of(calendar))
+        judged = self._agenda.rejudge_some(changed, self._setting.policy, book.marks())
+        self._note_moved(judged)
+        self._events_are_news = False
+        self.ask()
+        self._record_decisions(self._as_first_seen(judged))
+        return self._agenda.disagreeing(calendar, changed)
+
     def rejudge(self) -> None:
         """Decide everything anew: the policy, or what a person said, has changed."""
         self._judge()
         self.ask()
-        self._record_decisions(self._agenda.judged)
+        self._record_decisions(self._as_first_seen(self._agenda.judged))
 
     def _judge(self) -> None:
         opt_outs = self._ledger.calendars.opt_outs()
         self._agenda.rejudge(self._setting.policy, self._ledger.calendars.marks())
         self._opt_outs = opt_outs
+        self._note_moved(self._agenda.judged)
+
+    def _note_moved(self, judged: Iterable[Judged]) -> None:
+        """Keep what was moved far into the past: not near any more, it was missed all the same."""
+        self._moved |= {
+            item.event.occurrence
+            for item in judged
+            if (last := self._decided.get(item.event.occurrence)) is not None
+            and last[0] != item.event.meeting
+            and last[1] in _JOINING_CODES
+        }
 
     def begin(self) -> None:
         """Take up where the ledger says that the last process stopped."""
@@ -187,6 +248,22 @@ class Controller:
         await self._writing.wait(filing.total_seconds())
         await self._writing.cancel()
         await self._preparing.cancel()
+        await self._funding.stop()
+
+    async def hand_over(self, keys: Collection[SessionKey], within: timedelta) -> None:
+        """Stop passing; let the next process adopt the sessions of `keys`, and end the others.
+
+        For a ledger that only a new start can mend: nothing is written up.
+        """
+        self._stopping = True
+        self.ask()
+        for key in self._dispatcher.running().difference(keys):
+            self._dispatcher.stop(key, EndReason.SHUTDOWN)
+        await self._dispatcher.hand_over(keys)
+        await self._dispatcher.drain(within)
+        await self._writing.cancel()
+        await self._preparing.cancel()
+        await self._funding.stop()
 
     def _wind_up(self, record: SessionRecord) -> None:
         """Write up what is over, and what was in its room and waits to be tried again.
@@ -207,6 +284,7 @@ class Controller:
             self._last_pass = time.monotonic()
         except Exception:  # noqa: BLE001 - The loop's outermost frame: it outlives any one pass.
             _log.exception("pass_failed")
+        self._on_pass()
 
     # ── one pass ─────────────────────────────────────────────────────────────────────────
 
@@ -216,18 +294,32 @@ class Controller:
             self.events_changed()
         elif self._ledger.calendars.opt_outs() != self._opt_outs:
             self.rejudge()  # Said in a meeting: its attendance wrote it down, wherever it ran.
+        records = self._records()
+        also = self._moved.union(*(record.occurrences for record in records if record.is_open))
         if self._looks_back:
-            self._pass(self._agenda.begun_by(self._clock.now() + self._ahead))
+            self._pass(self._agenda.begun_by(self._clock.now() + self._ahead, also))
             self._looks_back = False
             return
-        records = self._records()
-        also = frozenset(
-            occurrence
-            for record in records
-            if record.is_open
-            for occurrence in record.occurrences
-        )
         self._pass(tuple(self._agenda.near(self._clock.now(), self._ahead, also)))
+        self._moved = frozenset()
+
+    def outlook(
+        self, ahead: timedelta, also: frozenset[OccurrenceKey]
+    ) -> tuple[Plan, tuple[SessionRecord, ...]]:
+        """Answer what is planned from now to `ahead`, and of `also`, with the sessions that count.
+
+        It changes nothing.
+        """
+        now = self._clock.now()
+        records = self._records()
+        serving = (o for record in records if record.is_open for o in record.occurrences)
+        near = self._agenda.near(now, max(ahead, self._ahead), also.union(serving))
+        return arrange(near, self._setting.policy, records, now), records
+
+    @property
+    def over_budget(self) -> frozenset[OccurrenceKey]:
+        """The occurrences that a cap keeps us from."""
+        return frozenset(self._over_budget)
 
     @property
     def _ahead(self) -> timedelta:
@@ -242,7 +334,7 @@ class Controller:
         running = self._dispatcher.running() | {
             SessionKey(str(name)) for name in self._writing.names()
         }
-        actions = self._held_back(reconcile(plan, records, running, policy, now), records)
+        actions = self._hold_back(reconcile(plan, records, running, policy, now), records, now)
         for action in actions:
             if isinstance(action, Leave):
                 # Before all that writes: a full disk keeps nobody in a meeting.
@@ -253,25 +345,35 @@ class Controller:
             with _each_for_itself(type(action).__name__):
                 self._apply(action, now)
         self._prepare(plan, now)
+        with _each_for_itself("look after funds"):
+            self._look_after_funds(now)
         self._arm_timers(plan, records, now)
         self._record_decisions(plan.judged)
         self._metrics.sessions_counted(sum(record.phase is Phase.LIVE for record in records))
         self._metrics.meetings_armed(self._agenda.armed)
         self._metrics.pass_finished(now)
 
-    def _held_back(
-        self, actions: tuple[Action, ...], records: Sequence[SessionRecord]
+    def _hold_back(
+        self, actions: tuple[Action, ...], records: Sequence[SessionRecord], now: datetime
     ) -> tuple[Action, ...]:
-        """Leave out the joins that a restored ledger can't answer for yet."""
+        """Leave out what a restored ledger can't answer for yet."""
         hold = Hold.of(self._ledger.database)
-        if hold is None:
-            return actions
-        states = self._ledger.calendars.states()
-        return tuple(
-            action
-            for action in actions
-            if not isinstance(action, Join) or hold.reason(action.stay, states, records) is None
-        )
+        held: dict[SessionKey, tuple[str, str]] = {}
+        kept: set[SessionKey] = set()
+        if hold is not None:
+            states = self._ledger.calendars.states()
+            kept = {record.key for record in records if hold.keeps(record, states, now)}
+            used = self._agenda.rooms_used_by(hold.since)
+            for action in actions:
+                if isinstance(action, Join) and (
+                    reason := hold.reason(action.stay, states, records, used_before=used)
+                ):
+                    held[action.stay.key] = action.stay.meetings[0].title, reason
+        for key, (_, reason) in held.items():
+            if self._held_back.get(key, ("", ""))[1] != reason:
+                _log.warning("join_held_back", session_key=key, reason=reason)
+        self._held_back = held
+        return tuple(action for action in actions if not _is_held(action, held, kept))
 
     def _records(self) -> tuple[SessionRecord, ...]:
         return self._ledger.sessions.unfinished_and_since(self._clock.now() - _MEMORY)
@@ -325,7 +427,7 @@ class Controller:
         if not news:
             return
         _log.error("join_over_budget", session_key=stay.key, problem=str(error))
-        reason = f"over budget: {error.refused.reason}"
+        reason = error.refused.reason
         overruled = [
             replace(item, decision=Decision(join=False, code=Code.OVER_BUDGET, reason=reason))
             for item in self._agenda.near(now, timedelta(0), frozenset(news))
@@ -427,6 +529,19 @@ class Controller:
 
     # ── what a pass leaves behind ────────────────────────────────────────────────────────
 
+    def _as_first_seen(self, judged: Sequence[Judged]) -> list[Judged]:
+        """Say of what was over before we knew of it that it is over: nobody missed it."""
+        now = self._clock.now()
+        return [
+            replace(item, decision=_OVER)
+            if item.decision.join
+            and item.event.occurrence not in self._decided
+            and (meeting := meeting_of(item, self._setting.policy)) is not None
+            and meeting.end <= now
+            else item
+            for item in judged
+        ]
+
     def _record_decisions(self, judged: Sequence[Judged]) -> None:
         """Write down what is news, for `why`."""
         news = [
@@ -464,10 +579,29 @@ class Controller:
                     self._prepared[stay.engine] = now
                     self._preparing.start(stay.engine, _prepare(stay.engine, engine))
 
+    def _look_after_funds(self, now: datetime) -> None:
+        """Have the accounts looked at, for what begins within a while."""
+        setting, last = self._setting, self._funds_looked
+        if not setting.funds_ahead or (last is not None and now - last < _FUNDS_LOOK):
+            return
+        self._funds_looked = now
+        policy = setting.policy
+        terms = Terms(
+            setting.engines,
+            setting.prices,
+            policy.max_length,
+            policy.grace,
+            setting.funds_ahead,
+        )
+        plan, records = self.outlook(policy.lead + setting.funds_ahead, frozenset())
+        self._funding.look(plan.stays.values(), records, terms)
+
     def _arm_timers(self, plan: Plan, records: Sequence[SessionRecord], now: datetime) -> None:
         lead = self._setting.policy.lead
         instants = self._agenda.instants(now, lead, _MOST_TIMERS)
         instants += self._agenda.instants(now, lead + _PREPARE, 2)
+        instants += self._agenda.instants(now, lead + self._setting.notice, 2)
+        instants += self._agenda.instants(now, lead + self._setting.funds_ahead, 2)
         nearest = next_wakeup(plan, records, now)
         if nearest is not None:
             instants.append(nearest)
@@ -507,6 +641,8 @@ class Controller:
         return timedelta(seconds=time.monotonic() - self._last_pass)
 
 
+_OVER = Decision(join=False, code=Code.OVER, reason="it is over")
+
 _JOINING_CODES = frozenset(
     {
         Code.ACCEPTED,
@@ -518,6 +654,16 @@ _JOINING_CODES = frozenset(
         Code.USER_JOIN,
     }
 )
+
+
+def _is_held(
+    action: Action, held: Collection[SessionKey], kept: Collection[SessionKey]
+) -> bool:
+    if isinstance(action, Join):
+        return action.stay.key in held
+    if isinstance(action, Amend):
+        return action.record.key in kept
+    return isinstance(action, (Leave, GiveUp)) and action.key in kept
 
 
 @contextlib.contextmanager

@@ -20,8 +20,16 @@ class TransientError(LocumError):
         self.retry_after = retry_after
 
 
+class OutOfQuotaError(TransientError):
+    """The whole account has asked too often: none of its calendars before `retry_after`."""
+
+
 class PermanentError(LocumError):
     """Trying again can't help; record it and go on with the rest."""
+
+
+class GoneError(PermanentError):
+    """The other side itself says that it is gone, or not ours to see any more."""
 
 
 class HumanNeededError(LocumError):

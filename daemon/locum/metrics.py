@@ -1,38 +1,31 @@
 """Figures about how attending goes, and whether the daemon is well; for Prometheus.
 
-Served from the daemon's own loop by the hundred lines below rather than by uvicorn, which
-cost 4.4 MB of resident memory in a daemon that aims at 90, or by prometheus-client's
-threaded server, which one silent client can hold and which would read the daemon's health
-from another thread. Only loopback is ever bound; who needs more has a proxy.
+Served from the daemon's own loop rather than by prometheus-client's threaded server, which
+one silent client can hold and which would read the daemon's health from another thread.
+Only loopback is ever bound; who needs more has a proxy.
 
 Nothing here identifies a meeting or a person: labels are engines, accounts and outcomes.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 import math
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
-import anyio
 import structlog
 
 from locum.errors import PermanentError
+from locum.httpserver import Answer, Request, serve
 
 LATENESS_BUCKETS_S = (0.0, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 
 _LOOPBACK = "127.0.0.1"
 _LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
-_REQUEST_BYTES = 8192
-_REQUEST_S = 5.0
 _CONNECTIONS = 16
-_TEXT = "text/plain; charset=utf-8"
 
 _log = structlog.get_logger()
 
@@ -69,6 +62,12 @@ class Metrics:
             ("account", "outcome"),
             registry=registry,
         )
+        self._periods = Gauge(
+            "locum_calendar_poll_period_seconds",
+            "How often an account's calendars are read, with a meeting near and without.",
+            ("account", "pace"),
+            registry=registry,
+        )
         self._live = Gauge("locum_live_sessions", "Rooms that we are in.", registry=registry)
         self._armed = Gauge(
             "locum_armed_meetings", "Meetings ahead that we mean to attend.", registry=registry
@@ -96,6 +95,12 @@ class Metrics:
             ("outcome",),
             registry=registry,
         )
+        self._messages = Counter(
+            "locum_push_messages_total",
+            "Messages of calendars that they changed, by what came of them.",
+            ("outcome",),
+            registry=registry,
+        )
 
     def join_finished(
         self, *, engine: str, outcome: str, late_by: timedelta | None = None
@@ -107,6 +112,11 @@ class Metrics:
 
     def calendar_polled(self, *, account: str, outcome: str) -> None:
         self._polls.labels(account=account, outcome=outcome).inc()
+
+    def calendars_paced(self, *, account: str, near: timedelta, idle: timedelta) -> None:
+        for pace, period in (("near", near), ("idle", idle)):
+            gauge = self._periods.labels(account=account, pace=pace)
+            gauge.set(period.total_seconds())
 
     def sessions_counted(self, live: int) -> None:
         self._live.set(live)
@@ -133,6 +143,9 @@ class Metrics:
     def config_reloaded(self, *, outcome: str) -> None:
         self._reloads.labels(outcome=outcome).inc()
 
+    def push_message_received(self, *, outcome: str) -> None:
+        self._messages.labels(outcome=outcome).inc()
+
     def exposition(self) -> bytes:
         """Write all figures in Prometheus's text format, version 0.0.4."""
         from prometheus_client import generate_latest
@@ -157,103 +170,41 @@ async def serve_metrics(metrics: Metrics, *, port: int, health: Health) -> Async
         PermanentError: The port can't be had.
     """
     pages = _Pages(metrics, health)
-    try:
-        server = await asyncio.start_server(
-            pages.answer_connection, _LOOPBACK, port, limit=_REQUEST_BYTES
-        )
-    except OSError as problem:
-        raise PermanentError(
-            f"metrics can't be served on {_LOOPBACK}:{port} ({problem.strerror}). "
-            "Give [metrics] another port, or stop what uses this one."
-        ) from problem
-    try:
-        yield int(server.sockets[0].getsockname()[1])
-    finally:
-        server.close()
-        await pages.aclose()
-
-
-@dataclass(frozen=True)
-class _Answer:
-    status: HTTPStatus
-    body: bytes
-    media_type: str = _TEXT
-
-    @classmethod
-    def plain(cls, status: HTTPStatus) -> _Answer:
-        return cls(status, f"{status.value} {status.phrase}\n".encode())
-
-    def encoded(self, *, with_body: bool) -> bytes:
-        head = (
-            f"HTTP/1.1 {self.status.value} {self.status.phrase}\r\n"
-            f"Content-Type: {self.media_type}\r\n"
-            f"Content-Length: {len(self.body)}\r\n"
-            "Cache-Control: no-store\r\n"
-            "X-Content-Type-Options: nosniff\r\n"
-            "Connection: close\r\n\r\n"
-        )
-        return head.encode("ascii") + (self.body if with_body else b"")
+    served = serve(pages.answer, host=_LOOPBACK, port=port, connections=_CONNECTIONS)
+    async with AsyncExitStack() as stack:
+        try:
+            bound = await stack.enter_async_context(served)
+        except OSError as problem:
+            raise PermanentError(
+                f"metrics can't be served on {_LOOPBACK}:{port} ({problem.strerror}). "
+                "Give [metrics] another port, or stop what uses this one."
+            ) from problem
+        yield bound
 
 
 class _Pages:
-    """Answers one request a connection, within seconds and bytes, and closes it."""
-
     def __init__(self, metrics: Metrics, health: Health) -> None:
         self._metrics = metrics
         self._health = health
-        self._connections: set[asyncio.Task[None]] = set()
 
-    async def aclose(self) -> None:
-        for task in self._connections:
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
-
-    async def answer_connection(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        task = asyncio.current_task()
-        if task is None or len(self._connections) >= _CONNECTIONS:
-            writer.transport.abort()
-            return
-        self._connections.add(task)
-        try:
-            with anyio.move_on_after(_REQUEST_S), contextlib.suppress(OSError):
-                answer, with_body = await self._answer(reader)
-                writer.write(answer.encoded(with_body=with_body))
-                await writer.drain()
-                writer.close()
-                await writer.wait_closed()
-        finally:
-            self._connections.discard(task)
-            writer.transport.abort()  # Nothing, if it was closed in order.
-
-    async def _answer(self, reader: asyncio.StreamReader) -> tuple[_Answer, bool]:
-        try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            return _Answer.plain(HTTPStatus.BAD_REQUEST), True
-        first, *headers = head.split("\r\n")
-        words = first.split(" ")
-        if len(words) != 3 or not words[2].startswith("HTTP/1."):
-            return _Answer.plain(HTTPStatus.BAD_REQUEST), True
-        method, target, _version = words
+    def answer(self, request: Request) -> Answer:
         # A page elsewhere can point its own name at 127.0.0.1 and read us through a browser.
-        if not _addressed_to_loopback(headers):
-            return _Answer.plain(HTTPStatus.MISDIRECTED_REQUEST), True
-        page = self._page(target.partition("?")[0])
-        if page.status is not HTTPStatus.NOT_FOUND and method not in {"GET", "HEAD"}:
-            return _Answer.plain(HTTPStatus.METHOD_NOT_ALLOWED), True
-        return page, method != "HEAD"
+        if any(_without_port(h.lower()) not in _LOCAL_NAMES for h in request.header("host")):
+            return Answer.plain(HTTPStatus.MISDIRECTED_REQUEST)
+        page = self._page(request.path)
+        if page.status is not HTTPStatus.NOT_FOUND and request.method not in {"GET", "HEAD"}:
+            return Answer.plain(HTTPStatus.METHOD_NOT_ALLOWED)
+        return page
 
-    def _page(self, path: str) -> _Answer:
+    def _page(self, path: str) -> Answer:
         if path == "/metrics":
             media_type = "text/plain; version=0.0.4; charset=utf-8"
-            return _Answer(HTTPStatus.OK, self._metrics.exposition(), media_type)
+            return Answer(HTTPStatus.OK, self._metrics.exposition(), media_type)
         if path == "/healthz":
             return self._healthz()
-        return _Answer.plain(HTTPStatus.NOT_FOUND)
+        return Answer.plain(HTTPStatus.NOT_FOUND)
 
-    def _healthz(self) -> _Answer:
+    def _healthz(self) -> Answer:
         try:
             facts = {"ok": True, **self._health()}
             body = json.dumps(facts, default=str, allow_nan=False)
@@ -261,17 +212,7 @@ class _Pages:
             _log.exception("health_unknown")
             facts, body = {"ok": False}, '{"ok": false}'
         status = HTTPStatus.OK if facts["ok"] else HTTPStatus.SERVICE_UNAVAILABLE
-        return _Answer(status, f"{body}\n".encode(), "application/json")
-
-
-def _addressed_to_loopback(headers: list[str]) -> bool:
-    """Say whether every Host header names this machine; none at all is an old client."""
-    hosts = [
-        value.strip().lower()
-        for name, _, value in (header.partition(":") for header in headers)
-        if name.strip().lower() == "host"
-    ]
-    return all(_without_port(host) in _LOCAL_NAMES for host in hosts)
+        return Answer(status, f"{body}\n".encode(), "application/json")
 
 
 def _without_port(host: str) -> str:

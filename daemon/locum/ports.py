@@ -6,13 +6,15 @@ The ledger has no port: tests use the real thing.
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from locum.core.channels import Channel
 from locum.core.identity import Identity, sha256
 from locum.core.model import (
+    CalendarEvent,
     CalendarReading,
     CalendarRef,
     EndReason,
@@ -24,6 +26,9 @@ from locum.core.model import (
     SessionKey,
     TimeWindow,
 )
+from locum.core.notices import Notice
+from locum.core.secret import Secret
+from locum.errors import PermanentError
 
 # ── time ─────────────────────────────────────────────────────────────────────────────────
 
@@ -71,20 +76,24 @@ class Delta:
     """What the delta lane said: whether anything moved, and where to go on.
 
     `sync_token` None means that the token has expired: read the window and begin anew.
+    `requests` is how many it took, for the quota.
     """
 
     changed: bool
     sync_token: str | None
+    requests: int = 1
 
 
 class CalendarSource(Protocol):
     """One signed-in account and the calendars watched through it.
 
     Every method may raise:
-        TransientError: Busy or out of quota; `retry_after` says when to ask again.
+        TransientError: Busy; `retry_after` says when to ask again. OutOfQuotaError: so is
+            every calendar of the account.
         HumanNeededError: The sign-in has ended; `hint` says how to renew it.
-        PermanentError: This calendar can't be read (gone, or not shared any more).
-    None of these cancels anything that was armed by an earlier reading.
+        GoneError: The calendar is gone, or not shared any more; so says its owner's side.
+        PermanentError: This calendar can't be read, for another reason that won't pass.
+    None of these cancels at once what was armed by an earlier reading.
     """
 
     @property
@@ -94,12 +103,61 @@ class CalendarSource(Protocol):
         """Read every event that touches `window`, with all pages, or raise."""
         ...
 
+    async def find(self, calendar: CalendarRef, event_id: str) -> CalendarEvent | None:
+        """Ask for one event, wherever it has moved to; None if it can't be had any more."""
+        ...
+
     async def changes(self, calendar: CalendarRef, sync_token: str) -> Delta:
         """Ask cheaply whether anything changed since `sync_token` was given."""
         ...
 
     async def check(self) -> tuple[Finding, ...]:
         """Try the credentials and each calendar, changing nothing. Raises nothing."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class ChannelExistsError(PermanentError):
+    """A channel of that id is open already: an earlier answer was lost."""
+
+
+@dataclass(frozen=True)
+class OpenedChannel:
+    """What the server answered: its name for the calendar, and when the channel ends."""
+
+    resource_id: str
+    expires_at: datetime
+
+
+class ChannelSource(Protocol):
+    """One signed-in account whose server can tell of changes, for those that can.
+
+    Both methods may raise:
+        TransientError: Busy, out of quota or unreachable; it may have been done.
+        HumanNeededError: The sign-in has ended, or the address isn't taken.
+        PermanentError: Surely not done, and never will be.
+    """
+
+    @property
+    def account(self) -> str: ...
+
+    async def open_channel(self, channel: Channel, token: Secret) -> OpenedChannel:
+        """Let messages about `channel.calendar` be sent to its address, each with `token`.
+
+        Not idempotent: an id opens once.
+
+        Raises:
+            ChannelExistsError: It is open already; nobody can say what its name is.
+        """
+        ...
+
+    async def stop_channel(self, channel: Channel) -> None:
+        """Let no more messages be sent; `channel` has a `resource_id`.
+
+        Raises:
+            PermanentError: There is no such channel (any more).
+        """
         ...
 
     async def aclose(self) -> None: ...
@@ -259,6 +317,15 @@ class PresenceEngine(Protocol):
         """Do what can be done ahead of a join: connections, balance. Raises as `join` does."""
         ...
 
+    async def afford(self, dollars: float) -> None:
+        """See whether the account can pay for what may cost that much, spending nothing.
+
+        Raises:
+            HumanNeededError: It can't; `hint` says where to pay. Or its key is bad.
+            TransientError, PermanentError: It can't be told, which isn't "no".
+        """
+        ...
+
     async def join(self, request: JoinRequest) -> MeetingSession:
         """Ask for a presence in the room; answers as soon as it can be named.
 
@@ -390,6 +457,38 @@ class SummarySink(Protocol):
         ...
 
 
+# ── telling the owner ────────────────────────────────────────────────────────────────────
+
+
+class NoticeTarget(Protocol):
+    """One place where the owner is told: a phone, a webhook, a mailbox."""
+
+    @property
+    def id(self) -> str:
+        """Name it for ever, without giving its secrets away: what it has is noted under this."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What people call it, without its secrets."""
+        ...
+
+    async def send(self, notice: Notice) -> None:
+        """Deliver it, within a bounded time.
+
+        Not idempotent. One that raised may have arrived all the same.
+
+        Raises:
+            TransientError: Not now.
+            PermanentError: Never, as it is configured.
+        """
+        ...
+
+    async def check(self) -> tuple[Finding, ...]:
+        """Try whether it could be used, sending nothing. Raises nothing."""
+        ...
+
+
 # ── dispatch ─────────────────────────────────────────────────────────────────────────────
 
 
@@ -409,6 +508,10 @@ class Dispatcher(Protocol):
         ...
 
     def running(self) -> frozenset[SessionKey]: ...
+
+    async def hand_over(self, keys: Collection[SessionKey]) -> None:
+        """Abandon these where they stand: the next process knows their names, and adopts them."""
+        ...
 
     async def drain(self, within: timedelta) -> None:
         """Wait for what is running to end, then abandon it where it stands.

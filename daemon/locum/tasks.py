@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Collection, Coroutine, Hashable
 from typing import Any
 
 import structlog
@@ -52,9 +52,10 @@ class Tasks:
         _, pending = await asyncio.wait(tuple(self._tasks.values()), timeout=seconds)
         return not pending
 
-    async def cancel(self) -> None:
-        """End all that runs, and wait until it has."""
-        tasks = tuple(self._tasks.values())
+    async def cancel(self, names: Collection[Hashable] | None = None) -> None:
+        """End all that runs, or what is named of it, and wait until it has."""
+        chosen = self._tasks.keys() if names is None else self._tasks.keys() & names
+        tasks = tuple(self._tasks[name] for name in chosen)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -8,12 +8,14 @@ from datetime import datetime, timedelta
 import pytest
 
 from tests.acceptance.conftest import Play
+from tests.integration.notices_rig import compile_apprise
 
 pytestmark = pytest.mark.timeout(180)
 
 
-def test_the_main_job(play: Play) -> None:
+def test_rule_01_the_main_job(play: Play, tmp_path_factory: pytest.TempPathFactory) -> None:
     """One accepted invitation is attended from start to end, and filed; nothing else is."""
+    compile_apprise(tmp_path_factory.mktemp("apprise"))
     outcome = play("default")
     assert outcome.problems == ()
     (session,) = outcome.sessions
@@ -33,9 +35,13 @@ def test_the_main_job(play: Play) -> None:
     end = datetime.fromisoformat(twin["end"])
     assert joined < end
     assert abs(left - end) < timedelta(seconds=6)
+    # First seen less than ten minutes ahead: told at once, by the real apprise.
+    [notice] = outcome.notices
+    assert notice.title.startswith('Going to "Tide gauge dashboard: go or wait" at ')
+    assert "Why: the account accepted it." in notice.body
 
 
-def test_an_extended_meeting_is_attended_to_its_new_end(play: Play) -> None:
+def test_rule_09_an_extended_meeting_is_attended_to_its_new_end(play: Play) -> None:
     """Extended while we are in it: we leave at the new end, with one join."""
     outcome = play("overrun")
     assert outcome.problems == ()
@@ -47,7 +53,7 @@ def test_an_extended_meeting_is_attended_to_its_new_end(play: Play) -> None:
     assert lasted > timedelta(seconds=40)
 
 
-def test_a_cancelled_meeting_is_left(play: Play) -> None:
+def test_rule_12_a_cancelled_meeting_is_left(play: Play) -> None:
     """Cancelled while we are in it: we leave within one poll, and say why."""
     outcome = play("cancelled")
     assert outcome.problems == ()
@@ -57,7 +63,7 @@ def test_a_cancelled_meeting_is_left(play: Play) -> None:
     assert ended < datetime.fromisoformat(session["leave_by"]) - timedelta(seconds=40)
 
 
-def test_outages_cancel_nothing(play: Play) -> None:
+def test_rule_59_outages_cancel_nothing(play: Play) -> None:
     """Google is down at the start, and leaving fails twice: joined, left, filed all the same."""
     outcome = play("outage")
     assert outcome.problems == ()
@@ -65,12 +71,13 @@ def test_outages_cancel_nothing(play: Play) -> None:
     assert (session["phase"], session["attempts"]) == ("filed", 1)
 
 
-def test_a_crash_in_the_middle(play: Play) -> None:
+def test_rule_52_a_crash_in_the_middle(play: Play) -> None:
     """Killed in the middle and started again: the session is adopted, not joined anew."""
     outcome = play("crash")
     assert outcome.problems == ()
     (session,) = outcome.sessions
     assert (session["phase"], session["attempts"]) == ("filed", 1)
+    assert len(outcome.notices) <= 1, "told twice"
 
 
 _LOST_ANSWER = """
@@ -161,7 +168,7 @@ meet = "els-ewhe-res"
 """
 
 
-def test_back_to_back_in_one_room_is_one_presence(play: Play) -> None:
+def test_rule_41_back_to_back_in_one_room_is_one_presence(play: Play) -> None:
     """One presence and two summaries for the shared room; the other room at the same time."""
     outcome = play(_BACK_TO_BACK)
     assert outcome.problems == ()
@@ -217,7 +224,7 @@ kind = "decline"
 """
 
 
-def test_moved_declined_and_a_strangers_orders(play: Play) -> None:
+def test_rule_04_20_27_moved_declined_and_a_strangers_orders(play: Play) -> None:
     """Moved: joined at its new time only. Declined: left. A stranger's orders: ignored."""
     outcome = play(_MOVED_AND_STRANGE)
     assert outcome.problems == ()

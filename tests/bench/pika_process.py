@@ -2,17 +2,20 @@
 
 The stage's own would spend longer on a join than the daemon does; this one stamps the first
 byte of each POST and answers at once. `python -m tests.bench.pika_process` prints its
-address and stays; `GET /_times` answers the stamps.
+address and stays; `GET /_times` answers the stamps, `/_rooms` the first of each Meet code.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 
 _NOTED: list[float] = []
+_ROOMS: dict[str, float] = {}
 _CLOSED: set[str] = set()
+_MEET_LINK = re.compile(rb"meet\.google\.com/([a-z]{3}-[a-z]{4}-[a-z]{3})")
 
 
 class _Connection(asyncio.Protocol):
@@ -39,6 +42,8 @@ class _Connection(asyncio.Protocol):
         )
         if len(rest) < length:
             return None
+        for code in _MEET_LINK.findall(rest[:length]):
+            _ROOMS.setdefault(code.decode(), self._arrived)
         self._waiting = rest[length:]
         return lines[0]
 
@@ -49,6 +54,8 @@ class _Connection(asyncio.Protocol):
             body: object = {"session_id": f"s{len(_NOTED)}"}
         elif path == "/_times":
             body = _NOTED
+        elif path == "/_rooms":
+            body = _ROOMS
         elif path == "/developer/balance":
             body = {"balance": 1_000_000}
         else:

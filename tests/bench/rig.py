@@ -51,6 +51,10 @@ class Rig:
         """Answer when each join arrived, in the host's seconds since 1970."""
         return list(httpx.get(f"{self.pikastream}/_times").json())
 
+    def rooms_joined(self) -> dict[str, float]:
+        """Answer when the first join of each room arrived, by its code."""
+        return dict(httpx.get(f"{self.pikastream}/_rooms").json())
+
     def google_traffic(self) -> dict[str, int]:
         return dict(httpx.get(f"{self.google}/_stage/requests").json())
 
@@ -74,16 +78,15 @@ def codes(count: int) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _process(*arguments: str) -> Iterator[dict[str, Any]]:
-    process = subprocess.Popen(
+def process(*arguments: str) -> Iterator[dict[str, Any]]:
+    with subprocess.Popen(
         [sys.executable, "-m", *arguments], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        yield json.loads(process.stdout.readline())
-    finally:
-        process.kill()
-        process.wait()
+    ) as running:
+        assert running.stdout is not None
+        try:
+            yield json.loads(running.stdout.readline())
+        finally:
+            running.kill()
 
 
 @contextlib.contextmanager
@@ -114,8 +117,8 @@ def rig(
         spec = {"email": OWNER, "clock": clock, "events": events}
         (folder / "spec.json").write_text(json.dumps(spec))
         with (
-            _process("tests.bench.google_process", str(folder / "spec.json")) as google,
-            _process("tests.bench.pika_process") as pikastream,
+            process("tests.bench.google_process", str(folder / "spec.json")) as google,
+            process("tests.bench.pika_process") as pikastream,
         ):
             (folder / "token.json").write_text(json.dumps(google["token"]))
             (folder / "face.png").write_bytes(face_png())
@@ -145,18 +148,18 @@ epoch_host = {now.isoformat()}
 epoch = {now.isoformat()}
 {settings}
 """)
-            with _daemon(folder) as (pid, took):
+            with running_daemon(folder) as (pid, took):
                 armed = Rig(folder, google["address"], pikastream["address"], pid, took)
                 _until_armed(armed, len(meetings))
                 if not restart:
                     yield armed
             if restart:
-                with _daemon(folder, len(meetings)) as (pid, took):
+                with running_daemon(folder, len(meetings)) as (pid, took):
                     yield Rig(folder, google["address"], pikastream["address"], pid, took)
 
 
 @contextlib.contextmanager
-def _daemon(folder: Path, armed: int = 0) -> Iterator[tuple[int, float]]:
+def running_daemon(folder: Path, armed: int = 0) -> Iterator[tuple[int, float]]:
     begun = time.monotonic()
     with (folder / "daemon.log").open("ab") as log:
         process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The command line: many seeds, one seed with its story, or the planted faults."""
+"""The command line: many seeds, one with its story, the planted faults, or kills."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 
 from tests.campaign.judge import ALSO, KINDS
+from tests.campaign.kills import Campaign
 from tests.campaign.mutants import MUTANTS
+from tests.campaign.plants import PLANTS
+from tests.campaign.properties import run_properties
 from tests.campaign.seed import Result, run_seed
 
 _TOLD_EVERY_S = 2.0
@@ -18,15 +21,24 @@ _TOLD_EVERY_S = 2.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    if options.mutants:
-        return _run_mutants(options.start, options.most)
+    if options.mutants or options.mutant:
+        names = options.mutant or list(MUTANTS)
+        return _run_mutants(names, range(options.start, options.start + options.most))
+    if options.properties is not None:
+        return run_properties(options.properties)
+    if options.kills is not None:
+        ways = options.ways.split(",") if options.ways else ()
+        campaign = Campaign(options.kills, options.start, ways=ways, plant=options.plant)
+        if options.jobs is not None:
+            campaign.jobs = options.jobs
+        return campaign.play()
     if options.seed is not None:
         result = run_seed(options.seed)
         print("\n".join(result.story))
         print(f"story {result.hash}")
         return _told([result])
     seeds = range(options.start, options.start + options.seeds)
-    return _told(_with_progress(_run_all(seeds, options.jobs), len(seeds)))
+    return _told(_with_progress(_run_all(seeds, options.jobs or 1), len(seeds)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -34,8 +46,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=100, help="how many schedules")
     parser.add_argument("--start", type=int, default=1, help="the first seed")
     parser.add_argument("--seed", type=int, help="replay this one, and tell its story")
-    parser.add_argument("--jobs", type=int, default=1, help="how many processes")
+    parser.add_argument("--jobs", type=int, help="how many side by side")
     parser.add_argument("--mutants", action="store_true", help="plant faults, and find them")
+    parser.add_argument("--mutant", action="append", choices=list(MUTANTS), help="only this")
+    parser.add_argument("--properties", type=int, help="draw so many lives of the core alone")
+    parser.add_argument("--kills", type=int, help="kill the real process so many times")
+    parser.add_argument("--ways", help="kill in these ways, to play one schedule again")
+    parser.add_argument(
+        "--plant", choices=sorted(PLANTS), help="with a fault that must be found"
+    )
     parser.add_argument("--most", type=int, default=150, help="seeds a planted fault may need")
     return parser
 
@@ -79,13 +98,14 @@ def _told(results: Iterable[Result]) -> int:
     return 1 if any(counts.values()) else 0
 
 
-def _run_mutants(start: int, most: int) -> int:
+def _run_mutants(names: Sequence[str], seeds: Sequence[int]) -> int:
     # What fails without any planted fault proves nothing about one.
     healthy: dict[int, bool] = {}
     caught = 0
-    for name, mutant in MUTANTS.items():
-        found = f"not caught by {most} seeds"
-        for seed in range(start, start + most):
+    for name in names:
+        mutant = MUTANTS[name]
+        found = f"not caught by {len(seeds)} seeds"
+        for seed in seeds:
             if seed not in healthy:
                 healthy[seed] = not run_seed(seed).findings
             if not healthy[seed]:
@@ -100,8 +120,8 @@ def _run_mutants(start: int, most: int) -> int:
                 caught += 1
                 break
         print(f"{name}: {found}", flush=True)
-    print(f"caught={caught}/{len(MUTANTS)}")
-    return 0 if caught == len(MUTANTS) else 1
+    print(f"caught={caught}/{len(names)}")
+    return 0 if caught == len(names) else 1
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ class Excuses:
     """When things went wrong by no fault of the daemon's, in the world's time."""
 
     engine: list[Span] = field(default_factory=list)
+    people: list[Span] = field(default_factory=list)
     lost_joins: list[datetime] = field(default_factory=list)
     deaths: list[datetime] = field(default_factory=list)
     down: list[Span] = field(default_factory=list)

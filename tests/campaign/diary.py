@@ -55,6 +55,17 @@ class Occurrence:
     def now(self) -> Version:
         return self.versions[-1]
 
+    def sent_away(self, version: Version) -> bool:
+        """Whether a version ended with people's word to the stand-in itself, known at once."""
+        number = self.versions.index(version) + 1
+        if number == len(self.versions):
+            return False
+        after = self.versions[number]
+        return after.unwelcome > version.unwelcome or after.over_at not in {
+            None,
+            version.over_at,
+        }
+
     def spans(self, end: datetime) -> list[tuple[Version, datetime]]:
         """Answer each version with when it ceased to be true."""
         ends = [each.since for each in self.versions[1:]] + [end]

@@ -22,6 +22,9 @@ from tests.campaign.world import BASE, World
 
 _SECOND = timedelta(seconds=1)
 _MINUTE = timedelta(minutes=1)
+_HOUR = timedelta(hours=1)
+"""The most that the host's clock goes wrong by."""
+
 _CALM = timedelta(seconds=150)
 """So long without trouble is enough to get in: the longest wait between tries is 90 s."""
 
@@ -84,6 +87,11 @@ class _Judge:
         self._twins = tuple(_twins(world.folder))
         self.verdict = Verdict()
 
+    @property
+    def _near(self) -> list[Span]:
+        """When a presence may have been lost, or taken away."""
+        return [*self._excuses.engine, *self._excuses.people, *self._excuses.down]
+
     # ── never missed ─────────────────────────────────────────────────────────────────────
 
     def presence_where_due(self) -> None:
@@ -136,7 +144,7 @@ class _Judge:
         return None if reachable is None else reachable + _LONGEST_BACKOFF
 
     def _calm_until(self, opens: datetime, closes: datetime) -> bool:
-        bad = [*self._excuses.engine, *self._excuses.down, *self._excuses.clock]
+        bad = [*self._near, *self._excuses.clock]
         return _first_gap(bad, opens, closes, _CALM) is not None
 
     def _declared_lost(self, version: Version) -> bool:
@@ -179,9 +187,20 @@ class _Judge:
             record.end_reason is EndReason.LOST_JOIN
             and record.room.code == presence.room
             and record.claimed_at - _MINUTE <= presence.began
-            and presence.began <= (record.ended_at or self._world.ended)
+            and presence.began <= self._ended(record)
             for record in self._told.records
         )
+
+    def _ended(self, record: SessionRecord) -> datetime:
+        """Answer when a session ended, at the latest: the host's clock may have been slow."""
+        if record.ended_at is None:
+            return self._world.ended
+        slow = [
+            last
+            for first, last in self._excuses.clock
+            if record.ended_at - _HOUR <= last and first <= record.ended_at + _HOUR
+        ]
+        return max([record.ended_at, *slow])
 
     # ── nothing lost ─────────────────────────────────────────────────────────────────────
 
@@ -230,7 +249,8 @@ class _Judge:
     def never_over_budget(self) -> None:
         """What was meant to be spent, by the stage's bills, stays under the cap.
 
-        What nobody could end, because the daemon was down or the service wouldn't, isn't meant.
+        What nobody could end, because the daemon was down or the service wouldn't, isn't meant;
+        nor is what a wrong clock made too long or too short.
         """
         cap = self._world.schedule.cap
         by_id = {each.id: each for each in self._presences}
@@ -239,6 +259,7 @@ class _Judge:
             for record in self._told.records
             for handle in self._told.handles[record.key]
             if (there := by_id.get(handle)) is not None
+            and not _touch(self._excuses.clock, there.began, there.over)
         )
         if cap is not None and spent > cap + 0.001:
             self.verdict.find("overspend", f"{spent:.2f} of {cap:.2f} dollars")
@@ -248,15 +269,20 @@ class _Judge:
     def never_uninvited(self) -> None:
         for each in self._presences:
             if not any(
-                self._may_enter(version, until, each)
+                self._may_enter(one, version, until, each)
                 for one in self._world.diary.occurrences
                 for version, until in one.spans(self._world.ended)
             ):
                 self.verdict.find("uninvited", str(each))
 
-    def _may_enter(self, version: Version, until: datetime, presence: Presence) -> bool:
-        """Whether the calendar, as it was last seen, asked for this."""
+    def _may_enter(
+        self, one: Occurrence, version: Version, until: datetime, presence: Presence
+    ) -> bool:
+        """Whether the calendar, as it was last seen, asked for this, and nobody said no."""
         at = presence.began
+        blind = [*self._excuses.engine, *self._excuses.down, *self._excuses.clock]
+        if one.sent_away(version) and until < at and not _touch(blind, until - _MINUTE, at):
+            return False
         seen = [each for each in self._world.gate.good_reads if each < at - 15 * _SECOND]
         oldest = seen[-2] if len(seen) > 1 else BASE
         if self._near_trouble(at):
@@ -269,7 +295,7 @@ class _Judge:
         return asked and valid and opens <= at < version.until + 10 * _SECOND
 
     def _near_trouble(self, at: datetime) -> bool:
-        return _touch([*self._excuses.engine, *self._excuses.down], at - _MINUTE, at)
+        return _touch(self._near, at - _MINUTE, at)
 
     # ── never early ──────────────────────────────────────────────────────────────────────
 
@@ -280,7 +306,7 @@ class _Judge:
                 continue
             left = each.over
             before = left - 5 * _MINUTE
-            bad = [*self._excuses.engine, *self._excuses.clock, *self._excuses.down]
+            bad = [*self._near, *self._excuses.clock]
             bad += [(at, at + 2 * _MINUTE) for at in self._excuses.stops]
             capped = left - self._claimed(each) > POLICY.max_length - 2 * _MINUTE
             if capped or self._is_paid_up(each, left) or _touch(bad, before, left):
@@ -288,10 +314,15 @@ class _Judge:
             for one in self._world.diary.occurrences:
                 for version, until in one.spans(self._world.ended):
                     running = version.start <= before and left < version.until - _MINUTE
-                    steady = version.since <= before and until > left
-                    if running and steady and version.wanted and version.room == each.room:
+                    steady = self._was_read(version.since, before) and until > left
+                    meant = version.wanted and version.room == each.room
+                    if running and steady and meant and not self._declared_lost(version):
                         what = f"{each} left {one.name} at {_at(left)}"
                         self.verdict.find("early", what)
+
+    def _was_read(self, since: datetime, before: datetime) -> bool:
+        """Whether the calendar was shown, as it is from `since` on, before that instant."""
+        return any(since <= each < before for each in self._world.gate.good_reads)
 
     def _claimed(self, presence: Presence) -> datetime:
         """Answer when the daemon claimed what became this: its cap counts from there."""

@@ -48,7 +48,6 @@ PRICE = 0.275
 SINKS = ("markdown", "archive")
 _TO_LEAVE = timedelta(seconds=60)
 _TO_FILE = timedelta(seconds=30)
-_BUSY_MARGIN = timedelta(minutes=15)
 
 POLICY = Policy(
     lead=timedelta(seconds=LEAD_S),
@@ -148,8 +147,8 @@ class Life:
                 horizon=timedelta(hours=48),
                 delta_from=1 if around.delta_lane else 21,
             ),
-            busy=lambda now: self.controller.agenda.busy(now, _BUSY_MARGIN),
-            on_change=self.controller.events_changed,
+            near_from=self.controller.agenda.near_from,
+            on_change=self.controller.calendar_changed,
         )
         self._polling._jitter = around.draw
 
@@ -224,7 +223,10 @@ class Life:
         self.controller.ask()
 
     async def _poll(self, calendar: CalendarRef) -> timedelta | None:
-        return await self._polling.poll(calendar)
+        wait = await self._polling.poll(calendar)
+        for outdated in self._polling.take_outdated():
+            self._wakeups.poll_after(outdated, timedelta(0))
+        return wait
 
     def _poll_soon(self) -> None:
         self._wakeups.forget_polls()

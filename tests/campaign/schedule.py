@@ -27,6 +27,10 @@ _GOOGLE_STORMS = (
     *("503", "503", "500", "429", "quota", "410", "404"),
     *("refused", "timeout", "reset", "portal", "malformed", "signed out", "signed out", "slow"),
 )
+_HICCUPS = (
+    *("empty", "empty", "malformed", "503", "410", "tokens expire"),
+    *("later page 410", "later page 503", "no token", "empty page", "bare tombstones"),
+)
 _ENGINE_FAULTS = (
     *(("post", each) for each in ("refused", "503", "409", "lost", "lost", "lost before")),
     *(("post", each) for each in ("500", "500 after", "slow", "too slow", "402")),
@@ -69,6 +73,7 @@ class Schedule:
     meetings: tuple[Planned, ...]
     steps: tuple[Step, ...]
     delta_lane: bool
+    page_size: int | None  #: Google shows so many events at a time; None: all of them.
     cap: float | None  #: US dollars a day; None: no matter what.
 
 
@@ -90,6 +95,7 @@ def drawn(seed: int) -> Schedule:
         meetings=tuple(meetings),
         steps=tuple(sorted(steps, key=lambda step: step.at)),
         delta_lane=draw.random() < 0.4,
+        page_size=draw.choice((None, None, 1, 3)),
         cap=draw.choice((6.0, 10.0, 20.0)) if draw.random() < 0.2 else None,
     )
 
@@ -145,6 +151,11 @@ class _Moments:
         self._marks = marks
         self._until = until
 
+    def of_a_timer(self) -> float:
+        """Answer an instant just before one at which a stay begins or ends."""
+        mark = self._draw.choice(self._marks)
+        return max(1.0, mark - self._draw.choice((0.0, LEAD_S)) - self._draw.uniform(0.1, 2.0))
+
     def __call__(self) -> float:
         near = self._draw.choice(self._marks) + self._draw.uniform(-90, 90)
         anywhere = self._draw.uniform(1, self._until)
@@ -167,7 +178,7 @@ def _google_faults(draw: random.Random, moment: _Moments) -> Iterator[Step]:
         yield Step(at, "storm", what=draw.choice(_GOOGLE_STORMS), amount=lasts)
         yield Step(at + lasts, "storm over")
     for _ in range(draw.choice((0, 0, 0, 1, 2))):
-        what = draw.choice(("empty", "empty", "malformed", "503", "410", "tokens expire"))
+        what = draw.choice(_HICCUPS)
         yield Step(moment(), "hiccup", what=what)
 
 
@@ -198,9 +209,11 @@ def _host_faults(draw: random.Random, moment: _Moments) -> Iterator[Step]:
         at, skew = moment(), draw.choice((3600, -3600, 300, -300, 40, -40))
         yield Step(at, "clock wrong", amount=skew)
         yield Step(at + draw.uniform(60, 900), "clock right")
-    for kind, share, most in (("suspend", 0.25, 1200.0), ("block", 0.2, 40.0)):
+    for kind, share, most in (("suspend", 0.25, 1200.0), ("block", 0.3, 40.0)):
         if draw.random() < share:
-            yield Step(moment(), kind, amount=draw.uniform(2, most))
+            # As likely as not it is over an instant at which a timer was to fire.
+            at = moment() if draw.random() < 0.5 else moment.of_a_timer()
+            yield Step(at, kind, amount=draw.uniform(2, most))
     if draw.random() < 0.2:
         at = moment()
         yield Step(at, "disk full")

@@ -14,7 +14,6 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -23,7 +22,6 @@ import httpx
 from starlette.types import ASGIApp
 
 from locum.calendars import google_client
-from locum.calendars.google_token import GoogleAccount
 from locum.rehearsal.google import error_body
 from tests.campaign.story import Story
 
@@ -86,6 +84,8 @@ def serve(
     return Reply(head["status"], pairs, content)
 
 
+_LATER = "later page "
+
 # ── Google ───────────────────────────────────────────────────────────────────────────────
 
 
@@ -104,15 +104,22 @@ class GoogleGate:
     def answer(self, method: str, target: str, headers: list[Any], body: bytes) -> Reply:
         reading = "singleEvents=true" in target
         trouble = self.trouble
-        if trouble is None and self.once and (reading or self.once[0] != "empty"):
-            trouble = self.once.pop(0)
+        if trouble is None and self.once and self._fits(self.once[0], target):
+            trouble = self.once.pop(0).removeprefix(_LATER)
         if trouble is not None and (trouble != "410" or "/events" in target):
             self._story.tell(f"google: {trouble}")
             return _google_trouble(trouble)
         reply = serve(self._app, method, target, headers, body)
-        if reading and reply.status == 200:
+        if reading and reply.status == 200 and b'"nextPageToken"' not in reply.body:
             self.good_reads.append(self._now())
         return reply
+
+    @staticmethod
+    def _fits(kind: str, target: str) -> bool:
+        """Whether a trouble of one answer can befall this one."""
+        if kind.startswith(_LATER):
+            return "pageToken=" in target
+        return kind != "empty" or "singleEvents=true" in target
 
 
 def _google_trouble(kind: str) -> Reply:
@@ -184,25 +191,12 @@ def google_by(gate: GoogleGate) -> Iterator[None]:
         def connect(self) -> None:
             self.sock = _Socket(gate)
 
-    real = google_client._PlainConnection, google_client._service
+    real = google_client._PlainConnection
     google_client._PlainConnection = Wire  # type: ignore[misc,assignment]
-    google_client._service = _service
     try:
         yield
     finally:
-        google_client._PlainConnection, google_client._service = real  # type: ignore[misc]
-
-
-@cache
-def _service(account: GoogleAccount) -> Any:
-    """Build Google's client once for all lives: it keeps nothing, and takes half a second."""
-    built = _build_service(account)
-    events = built.events()
-    built.events = lambda: events
-    return built
-
-
-_build_service = google_client._service
+        google_client._PlainConnection = real  # type: ignore[misc]
 
 
 # ── PikaStream ───────────────────────────────────────────────────────────────────────────

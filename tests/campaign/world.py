@@ -55,6 +55,7 @@ class World:
         )
         self.google = GoogleStage(now=time.world)
         self.google.add_account(OWNER, name="Alex")
+        self.google.quirks.page_size = schedule.page_size
         self.diary = Diary(self.google, BASE, self.story)
         self.gate = GoogleGate(google_app(self.google), self.story, time.world)
         self.draw = random.Random(schedule.seed * 7919 + 1)
@@ -297,6 +298,11 @@ class World:
         self.story.tell(f"trouble: {kind}")
         self.excuses.engine.append((now, now + lasts + _AFTERMATH))
 
+    def _people(self, what: str) -> None:
+        now = self.time.world()
+        self.story.tell(f"people: {what}")
+        self.excuses.people.append((now, now + _AFTERMATH))
+
     def _do_storm(self, step: Step) -> None:
         self._storm_over()
         self.story.tell(f"google: {step.what} for {step.amount:g} s")
@@ -325,6 +331,12 @@ class World:
         self.excuses.google.append((now, now))
         if step.what == "tokens expire":
             self.google.expire_access_tokens()
+        elif step.what == "no token":
+            self.google.quirks.next_without_sync_token = 1
+        elif step.what == "empty page":
+            self.google.quirks.next_empty_pages = 2
+        elif step.what == "bare tombstones":
+            self.google.quirks.bare_tombstones = True
         else:
             self.gate.once.append(step.what)
 
@@ -393,7 +405,7 @@ class World:
         with self._undying():
             left = self.life.leave(found.now.room)
         if left:
-            self._trouble(f"locum leave {found.now.room}")
+            self._people(f"locum leave {found.now.room}")
             for each in here:
                 self.diary.unwelcome(each)
 
@@ -427,12 +439,15 @@ class World:
         ours = any(each.is_bot for each in self.rooms.present(room))
         if not ours:
             return
-        self._trouble(f"{room} is closed")
+        self._people(f"{room} is closed")
+        # What our presence there doesn't serve (it couldn't be paid) it knows nothing of.
+        served = self._served_in(room)
         self.rooms.close(room)
         again = self.time.world() + timedelta(seconds=1)
         self.rooms.expect([RoomStep(again, room, StepKind.ENTER, "host")])
         for each in self.diary.in_room(room):
-            self.diary.over(each)
+            if each in served:
+                self.diary.over(each)
 
     def _do_drop(self, step: Step) -> None:
         found = self.diary.of(step.who)

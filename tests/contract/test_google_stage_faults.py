@@ -88,7 +88,8 @@ def test_faults_strike_what_they_match(rig: GoogleRig, web: httpx.Client) -> Non
 def test_a_dropped_request_had_no_effect(rig: GoogleRig, web: httpx.Client) -> None:
     """The connection closes without an answer, and nothing was done."""
     rig.stage.faults.add(Fault(path="/events", drop=True))
-    with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
+    # A body that nobody has read yet makes the closing a reset.
+    with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
         web.post(EVENTS, json=hour(21))
     assert web.get(EVENTS).json()["items"] == []
 

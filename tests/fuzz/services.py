@@ -55,6 +55,9 @@ def read_answer(content: bytes) -> None:
         answers.read_checkout_url,
         answers.read_session_id,
         answers.read_state,
+        answers.read_image,
+        answers.read_base_resp,
+        answers.read_file_id,
     ):
         try:
             found = read(content)
@@ -77,6 +80,12 @@ def promise_found(found: object) -> None:
             promise(
                 found.isascii() and found.isprintable() and len(found) <= 2000, "a bad text"
             )
+        case bytes():
+            promise(len(found) <= answers.LARGEST_DRAWING, "a picture without bounds")
+        case int() | (int(), str()):
+            number, told = found if isinstance(found, tuple) else (found, "")
+            promise(abs(number) < 2**63, "a number without bounds")
+            promise_text(told, "what the voice service says", most=answers.LONGEST_DETAIL)
         case answers.SessionState():
             promise_text(found.detail, "the detail", most=answers.LONGEST_DETAIL + 100)
         case tuple():
@@ -103,6 +112,13 @@ def _engine(_folder: Path) -> Iterator[Read]:
                 promise_found((await api.look(SessionHandle("s1"))).state)
             with _engine_errors(NoCreditsError, AmbiguousError):
                 promise_found(await api.create_session(Payload("text/plain", (b"x",))))
+            with _engine_errors(NoCreditsError):
+                promise_found(await api.draw_image("x", deadline=SOON))
+            with _engine_errors(NoCreditsError):
+                sample = Payload("text/plain", (b"x",))
+                promise_found(await api.upload_sample(sample, deadline=SOON))
+            with _engine_errors(NoCreditsError):
+                await api.clone_voice(1, "voice", noise_reduction=True, deadline=SOON)
 
         def read(content: bytes) -> None:
             nonlocal answer

@@ -82,6 +82,7 @@ class DaemonRig:
     watched: tuple[CalendarRef, ...] = (_WORK,)
     is_up: bool = False
     wardrobe: Wardrobe = field(default_factory=Wardrobe)
+    on_pass: Callable[[], None] = lambda: None
 
     # ── its life ─────────────────────────────────────────────────────────────────────────
 
@@ -116,6 +117,7 @@ class DaemonRig:
             metrics=self.metrics,
             setting=self.setting(),
             arm=self.wakeups.arm,
+            on_pass=self._passed,
         )
         if controlled:
             self.ledger.calendars.forget_calendars(self.watched)
@@ -125,6 +127,9 @@ class DaemonRig:
 
     def _ask(self) -> None:
         self.controller.ask()
+
+    def _passed(self) -> None:
+        self.on_pass()
 
     def setting(self, **changes: Any) -> Setting:
         prices = dict.fromkeys(self.engines, 0.275)
@@ -160,6 +165,7 @@ class DaemonRig:
             task.cancel()
         for tasks in (self.dispatcher._tasks, self.controller._writing):
             await tasks.cancel()
+        await self.controller._funding.stop()
         await self._close()
 
     async def stop(self, within: float = 5.0) -> None:
@@ -227,7 +233,7 @@ class DaemonRig:
             CalendarReading(_WORK, now, window, tuple(self._events.values()))
         )
         if tell:
-            self.controller.events_changed()
+            self.controller.calendar_changed(_WORK)
 
     @contextlib.contextmanager
     def unwritable(self) -> Iterator[None]:

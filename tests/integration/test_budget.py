@@ -51,7 +51,7 @@ async def test_a_meeting_over_its_cap_is_not_joined_until_the_cap_is_raised(
             rig.controller.pass_once()
         entries = rig.ledger.calendars.decisions(rig.event().occurrence)
         assert [entry.code for entry in entries] == [Code.ACCEPTED, Code.OVER_BUDGET]
-        assert "meeting" in entries[-1].reason
+        assert entries[-1].reason.startswith("over budget: at most $1.00 a meeting")
         assert rig.joins() == 0
         _cap(rig, per_meeting=50.0)
         await until(lambda: rig.phases() == (Phase.LIVE,))

@@ -506,6 +506,25 @@ def test_a_new_sign_in_counts_at_once(rig: Rig, daemon: subprocess.Popen[bytes])
     assert daemon.poll() is None
 
 
+def test_a_pace_that_the_quota_stretches_is_shown(
+    rig: Rig, daemon: subprocess.Popen[bytes]
+) -> None:
+    """By the check before, and by the status once the daemon keeps to it."""
+    tight = "[calendar]\npoll_near = '1s'\npoll_idle = '1s'\nrequests_per_minute = 10\n"
+    text = re.sub(r"(?m)^poll_(near|idle) = .*\n", "", rig.config.read_text())
+    rig.config.write_text(text.replace("[calendar]\n", tight))
+
+    checked = locum_does(rig, "config", "check", "-c", rig.config)
+    assert checked.returncode == 0
+    assert "for Google's quota, calendars are read every" in checked.stdout + checked.stderr
+    assert locum_does(rig, "reload", "-c", rig.config).returncode == 0
+    said = locum_does(rig, "status", "-c", rig.config).stdout
+    assert re.search(
+        r"Read less often, for Google's quota\n  \w+ +\d+ calendars? +every ", said
+    )
+    assert daemon.poll() is None
+
+
 def test_a_day_with_the_daemon(rig: Rig, daemon: subprocess.Popen[bytes]) -> None:
     """Every command that talks to it, one after the other, as a person might."""
     config = ("-c", rig.config)
@@ -538,6 +557,7 @@ def test_a_day_with_the_daemon(rig: Rig, daemon: subprocess.Popen[bytes]) -> Non
     assert locum_does(rig, "leave", *config).returncode == 1
 
     _why(rig)
+    _spend(rig)
     _bad_edit(rig)
     daemon.send_signal(signal.SIGTERM)
     assert daemon.wait(timeout=30) == 0
@@ -642,6 +662,20 @@ def _why(rig: Rig) -> None:
     said = locum_does(rig, "why", "by hand", "-c", rig.config)
     assert said.returncode == 0
     assert "join: you asked for it (locum join)" in said.stdout
+
+
+def _spend(rig: Rig) -> None:
+    """What was asked for by hand is nobody's, and is told while the daemon goes on."""
+    found = json.loads(locum_does(rig, "spend", "--json", "-c", rig.config).stdout)
+    [row] = found["by_meeting"]
+    assert (row["title"], row["organizer"], row["joins"]) == ("By hand", None, 1)
+    assert 0 < row["spent_usd"] == found["spent_usd"] == found["by_organizer"][0]["spent_usd"]
+    assert [stay["title"] for stay in found["forecast"]["stays"]] == [
+        "Review of the tide tables"
+    ]
+    said = locum_does(rig, "spend", "-c", rig.config)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert re.search(r"\(by hand\) +\$", said.stdout)
 
 
 def _bad_edit(rig: Rig) -> None:

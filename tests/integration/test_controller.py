@@ -6,11 +6,13 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from locum.clock import StageClock
-from locum.core.model import Answer, CalendarRef, EndReason, EventStatus, Phase
+from locum.core.model import Answer, CalendarRef, Code, EndReason, EventStatus, Phase
+from locum.errors import TransientError
 from locum.rehearsal.pikastate import PikaSettings
 from locum.wakeups import Wakeups
 from tests.integration.daemon_rig import (
@@ -42,7 +44,7 @@ async def _live(rig: DaemonRig) -> None:
 # ── one thing goes wrong, the rest goes on ───────────────────────────────────────────────
 
 
-async def test_a_stale_claim_delays_nobody_else(tmp_path: Path) -> None:
+async def test_rule_16_a_stale_claim_delays_nobody_else(tmp_path: Path) -> None:
     """One of three was edited unseen: the others go in at once, and it at its new time."""
     async with daemon_rig(tmp_path, pika=FAST) as rig:
         rig.boot()
@@ -83,6 +85,38 @@ async def test_news_that_could_not_be_written_is_acted_on(tmp_path: Path) -> Non
             await until(lambda: not rig.live())
         await until(lambda: rig.phases() == (Phase.FILED,))
         assert rig.record.end_reason is EndReason.CANCELLED
+
+
+async def test_news_that_could_not_be_read_is_read_by_the_next_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever told us of a change on one calendar doesn't tell us twice."""
+    async with daemon_rig(tmp_path, pika=FAST) as rig:
+        rig.boot()
+
+        def fail() -> NoReturn:
+            monkeypatch.undo()
+            raise TransientError("The ledger can't be used.")
+
+        monkeypatch.setattr(rig.ledger.calendars, "marks", fail)
+        with pytest.raises(TransientError):
+            rig.show()
+        await _live(rig)
+
+
+async def test_rule_3_what_is_first_seen_when_it_is_over_was_not_missed(
+    tmp_path: Path,
+) -> None:
+    """A calendar that is watched from now on, or an event entered afterwards: no alarm."""
+    async with daemon_rig(tmp_path, pika=FAST) as rig:
+        rig.boot()
+        event = rig.show(starts_in=-700, lasts=600)
+        await until(lambda: rig.ledger.calendars.decisions(event.occurrence))
+        rig.show("now", code=OTHER)
+        await _live(rig)
+        assert rig.phases() == (Phase.LIVE,)
+        [decision] = rig.ledger.calendars.decisions(event.occurrence)
+        assert (decision.join, decision.code) == (False, Code.OVER)
 
 
 async def test_a_stop_by_hand_works_with_a_full_disk(tmp_path: Path) -> None:
@@ -137,7 +171,7 @@ async def test_rule_45_there_and_back_again(tmp_path: Path) -> None:
         assert rig.stage.peak_in_room == 1
 
 
-async def test_declined_and_accepted_again(tmp_path: Path) -> None:
+async def test_rule_20_declined_and_accepted_again(tmp_path: Path) -> None:
     """Two edits of one's mind: out, and in again, never two of us."""
     async with daemon_rig(tmp_path, pika=FAST) as rig:
         rig.boot()

@@ -19,6 +19,7 @@ import pytest
 from locum.calendars import google_client
 from locum.calendars.google import GoogleCalendarSource
 from locum.calendars.google_token import CALENDAR_SCOPE, GOOGLE_TOKEN_URI, GoogleAccount
+from locum.calendars.google_worker import _THREADS
 from locum.core.model import (
     Answer,
     CalendarAccess,
@@ -26,7 +27,13 @@ from locum.core.model import (
     EventStatus,
     TimeWindow,
 )
-from locum.errors import ConfigError, HumanNeededError, PermanentError, TransientError
+from locum.errors import (
+    ConfigError,
+    GoneError,
+    HumanNeededError,
+    PermanentError,
+    TransientError,
+)
 from locum.ports import Delta, Health
 from locum.rehearsal.faults import Fault
 from locum.rehearsal.google import GoogleStage, google_app
@@ -71,12 +78,12 @@ async def source(rig: GoogleRig) -> AsyncIterator[GoogleCalendarSource]:
     await source.aclose()
 
 
-def join_workers() -> None:
-    """Wait for every worker thread to end; a test's own limit bounds it."""
-    for thread in threading.enumerate():
-        if thread.name.startswith("google:"):
-            thread.join(3)
-            assert not thread.is_alive()
+def await_idle_threads() -> None:
+    """Wait until no thread reads a calendar any more."""
+    ends = time.monotonic() + 3
+    while _THREADS._idle_semaphore._value < len(_THREADS._threads):
+        assert time.monotonic() < ends
+        time.sleep(0.01)
 
 
 # ── reading ──────────────────────────────────────────────────────────────────────────────
@@ -111,7 +118,7 @@ async def test_an_empty_calendar_is_an_empty_reading(source: GoogleCalendarSourc
     assert (reading.events, reading.removed_ids, reading.malformed) == ((), (), ())
 
 
-async def test_recurrences_come_expanded_and_cut_to_the_window(
+async def test_rule_38_recurrences_come_expanded_and_cut_to_the_window(
     rig: GoogleRig, source: GoogleCalendarSource
 ) -> None:
     """An unbounded daily series has as many instances as the window has days."""
@@ -129,7 +136,7 @@ async def test_recurrences_come_expanded_and_cut_to_the_window(
     assert len({event.uid for event in reading.events}) == 1
 
 
-async def test_a_deleted_event_is_cancelled_or_removed(
+async def test_rule_11_a_deleted_event_is_cancelled_or_removed(
     rig: GoogleRig, source: GoogleCalendarSource
 ) -> None:
     """With its time it is a cancelled event; bare, only its id is left."""
@@ -143,7 +150,7 @@ async def test_a_deleted_event_is_cancelled_or_removed(
     assert reading.removed_ids == (event_id,)
 
 
-async def test_thousands_of_events_on_short_and_empty_pages_are_all_seen(
+async def test_rule_57_events_on_short_and_empty_pages_are_all_seen(
     rig: GoogleRig, source: GoogleCalendarSource
 ) -> None:
     """Pages may be short or empty and still go on."""
@@ -224,7 +231,7 @@ async def test_the_delta_lane_says_whether_anything_moved(
     assert not (await source.changes(PRIMARY, moved.sync_token)).changed
 
 
-async def test_an_expired_sync_token_means_read_anew(
+async def test_rule_56_an_expired_sync_token_means_read_anew(
     rig: GoogleRig, source: GoogleCalendarSource
 ) -> None:
     """410 is no error of ours: the window must be read, and the lane begun again."""
@@ -239,7 +246,7 @@ async def test_a_sync_token_that_is_none_means_read_anew(source: GoogleCalendarS
     assert await source.changes(PRIMARY, "junk") == Delta(changed=True, sync_token=None)
 
 
-async def test_a_last_page_without_sync_token_means_read_anew(
+async def test_rule_57_a_last_page_without_sync_token_means_read_anew(
     rig: GoogleRig, source: GoogleCalendarSource
 ) -> None:
     """Not "no events": the place to go on is lost, and a plain stand-in never gives one."""
@@ -250,7 +257,7 @@ async def test_a_last_page_without_sync_token_means_read_anew(
     assert (await source.changes(PRIMARY, "")).sync_token
 
 
-async def test_410_at_the_start_of_the_lane_is_transient(
+async def test_rule_56_a_410_at_the_start_of_the_lane_is_transient(
     rig: GoogleRig, source: GoogleCalendarSource
 ) -> None:
     """Without a token there is nothing to forget: back off, don't recurse."""
@@ -271,10 +278,10 @@ async def test_410_at_the_start_of_the_lane_is_transient(
         (403, "quotaExceeded", TransientError, "out of quota"),
         (429, "rateLimitExceeded", TransientError, "out of quota"),
         (429, "somethingElse", TransientError, "out of quota"),
-        (403, "forbidden", PermanentError, "work/primary: no permission to read it"),
-        (403, "requiredAccessLevel", PermanentError, "no permission to read it"),
-        (404, "notFound", PermanentError, "work/primary: not found"),
-        (410, "deleted", PermanentError, "work/primary: not found"),
+        (403, "forbidden", GoneError, "work/primary: no permission to read it"),
+        (403, "requiredAccessLevel", GoneError, "no permission to read it"),
+        (404, "notFound", GoneError, "work/primary: not found"),
+        (410, "deleted", GoneError, "work/primary: not found"),
         (410, "fullSyncRequired", TransientError, "a full read is needed"),
         (410, "updatedMinTooLongAgo", TransientError, "a full read is needed"),
         (400, "badRequest", PermanentError, "refuses the request"),
@@ -347,7 +354,7 @@ async def test_retry_after_is_believed_within_reason(
         b'{"data": []}',
     ],
 )
-async def test_an_answer_that_makes_no_sense_is_no_empty_calendar(
+async def test_rule_58_an_answer_that_makes_no_sense_is_no_empty_calendar(
     rig: GoogleRig, source: GoogleCalendarSource, body: bytes
 ) -> None:
     """A proxy's page, or half an answer, must never retire what is armed."""
@@ -424,7 +431,7 @@ async def test_pages_without_end_are_an_error(
         await source.read(PRIMARY, WINDOW)
 
 
-async def test_an_error_on_a_later_page_gives_no_partial_reading(
+async def test_rule_56_57_an_error_on_a_later_page_gives_no_partial_reading(
     rig: GoogleRig, source: GoogleCalendarSource
 ) -> None:
     """Complete or nothing: half a list would look like cancellations."""
@@ -483,7 +490,7 @@ async def test_a_dripping_server_is_given_up_after_the_deadline(rig: GoogleRig) 
         await source.read(PRIMARY, WINDOW)
     assert time.monotonic() - began < 6
     # Cut off, not left behind to listen for minutes.
-    await anyio.to_thread.run_sync(join_workers)
+    await anyio.to_thread.run_sync(await_idle_threads)
     assert (await source.read(PRIMARY, WINDOW)).events == ()
     await source.aclose()
 
@@ -496,8 +503,81 @@ async def test_a_cancelled_reading_leaves_no_thread_behind(rig: GoogleRig) -> No
     with anyio.move_on_after(0.3) as scope:
         await source.read(PRIMARY, WINDOW)
     assert scope.cancelled_caught
-    await anyio.to_thread.run_sync(join_workers)
+    await anyio.to_thread.run_sync(await_idle_threads)
     await source.aclose()
+
+
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Count the connections that are opened."""
+    opened: list[object] = []
+
+    class Counted(google_client._PlainConnection):
+        def connect(self) -> None:
+            opened.append(self)
+            super().connect()
+
+    monkeypatch.setattr(google_client, "_PlainConnection", Counted)
+    return opened
+
+
+async def test_an_account_with_many_calendars_keeps_its_connection(
+    rig: GoogleRig, connections: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For seconds, and never beyond an error: what is left on it might be anything."""
+    source = rig.source(calendars=tuple(f"c{number}" for number in range(20)))
+    await source.read(PRIMARY, WINDOW)
+    at_first = len(connections)  # The token's, and the calendar's.
+    await source.read(PRIMARY, WINDOW)
+    assert len(connections) == at_first
+    rig.stage.faults.add(Fault(path=EVENTS, drop=True, times=2))
+    with pytest.raises(TransientError):
+        await source.read(PRIMARY, WINDOW)
+    rig.stage.faults.clear()
+    before = len(connections)
+    await source.read(PRIMARY, WINDOW)
+    assert len(connections) == before + 1
+    monkeypatch.setattr(google_client, "_KEPT_S", 0.0)
+    await source.read(PRIMARY, WINDOW)
+    assert len(connections) == before + 2
+    await source.aclose()
+
+
+async def test_an_account_with_few_calendars_keeps_none_open(
+    rig: GoogleRig, source: GoogleCalendarSource, connections: list[object]
+) -> None:
+    """A thousand of them would hold a thousand sockets between two polls."""
+    await source.read(PRIMARY, WINDOW)
+    before = len(connections)
+    await source.read(PRIMARY, WINDOW)
+    assert len(connections) == before + 1
+
+
+async def test_a_calendar_that_hangs_does_not_hold_up_the_accounts_others(
+    rig: GoogleRig, source: GoogleCalendarSource
+) -> None:
+    """Several are read at the same time."""
+    await source.read(PRIMARY, WINDOW)
+    rig.stage.faults.add(Fault(path=EVENTS, delay_s=60))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(source.read, PRIMARY, WINDOW)
+        while rig.stage.faults.pending():  # noqa: ASYNC110 - The stage tells nobody.
+            await anyio.sleep(0.01)
+        assert (await source.read(PRIMARY, WINDOW)).events == ()
+        tasks.cancel_scope.cancel()
+
+
+async def test_every_page_counts_as_a_request(
+    rig: GoogleRig, source: GoogleCalendarSource
+) -> None:
+    """Google's quota knows requests, not calendars."""
+    for index in range(10):
+        rig.stage.insert_event(ANNA, meeting(summary=f"{index}"))
+    rig.stage.quirks.page_size = 4
+    assert (await source.read(PRIMARY, WINDOW)).requests == 3
+    assert (await source.changes(PRIMARY, "")).requests == 3
+    rig.stage.quirks.page_size = None
+    assert (await source.read(PRIMARY, WINDOW)).requests == 1
 
 
 async def test_an_endless_answer_is_refused(

@@ -36,7 +36,7 @@ from tests.integration.ledger_rig import (
     reading,
     stay,
 )
-from tests.unit.builders import OTHER_ROOM, TEN, at, event, only, room
+from tests.unit.builders import HOME, OTHER_ROOM, TEN, at, event, only, room
 
 
 @pytest.fixture
@@ -211,10 +211,12 @@ def test_a_life_is_written_from_join_to_filing(ledger: Ledger) -> None:
     sessions = ledger.sessions
     sessions.transition(key, Phase.WAITING, at=at(0), handle=SessionHandle("h1"), durable=False)
     sessions.transition(key, Phase.LIVE, at=at(1), admitted_at=at(1))
-    sessions.others_present(key, 3)
-    record = sessions.get(key)
-    assert record is not None
-    assert (record.handle, record.admitted_at, record.others_present) == ("h1", at(1), 3)
+    for others, accompanied in ((0, False), (3, True), (0, True)):
+        sessions.others_present(key, others)
+        record = sessions.get(key)
+        assert record is not None
+        assert (record.others_present, record.accompanied) == (others, accompanied)
+        assert (record.handle, record.admitted_at) == ("h1", at(1))
     sessions.transition(key, Phase.LEAVING, at=at(29), reason=EndReason.SCHEDULED_END)
     remains = Remains(notes=(EngineNote("stage", "A note."),), bodies=("{}",))
     sessions.close_attempt(key, at=at(29.1), outcome="scheduled_end", remains=remains)
@@ -290,3 +292,13 @@ def test_a_missed_meeting_is_written_once(ledger: Ledger) -> None:
     assert (record.phase, record.ended_at) == (Phase.MISSED, at(31))
     assert (record.attempts, record.end_reason) == (0, EndReason.TOO_LATE)
     assert len(ledger.sessions.transitions(stay().key)) == 1
+
+
+def test_one_calendar_is_asked_for_by_itself(ledger: Ledger) -> None:
+    """Its events and its state, without those of a thousand others."""
+    other = event("other", calendar=HOME)
+    ledger.calendars.apply(reading(event()))
+    ledger.calendars.apply(reading(other, calendar=HOME))
+    assert ledger.calendars.events_of(HOME) == (other,)
+    assert ledger.calendars.state(HOME) == ledger.calendars.states()[HOME]
+    assert ledger.calendars.state(BY_HAND) is None

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from locum.core.model import Mark, OccurrenceKey, Phase
 from locum.errors import TransientError
 from locum.ledger import Database, Ledger, LedgerError
-from locum.ledger.backup import OpenedLedger, keep_backup, open_ledger
+from locum.ledger.backup import OpenedLedger, keep_backup, names_that_last, open_ledger
 from locum.ledger.hold import Hold
 from tests.integration.ledger_writer import (
     NOW,
@@ -260,6 +260,24 @@ def test_sessions_since_the_backup_are_carried_over(filled: Path, tmp_path: Path
     assert entry["may_lack_all_since"] is None
 
 
+def test_behind_a_damaged_header_all_can_be_read(filled: Path, tmp_path: Path) -> None:
+    """The first hundred bytes are those of every ledger: the sessions are all known after it."""
+    path = tmp_path / "ledger.sqlite3"
+    with opened(tmp_path) as ledger:
+        before = phases(ledger)
+    with path.open("r+b") as file:
+        file.write(b"\xa5" * 100)
+    spoiled = path.read_bytes()
+    opened_ledger = open_at(tmp_path)
+    with closing(opened_ledger.database) as database:
+        assert opened_ledger.recovered is not None
+        assert opened_ledger.recovered.sessions_known
+        assert phases(Ledger(database)) == before
+    kept = opened_ledger.recovered.quarantined
+    assert (kept / "ledger.sqlite3").read_bytes() == spoiled
+    assert names_in(tmp_path) == ["backups", "ledger.sqlite3", "quarantine"]
+
+
 def test_lost_sessions_are_told(filled: Path, tmp_path: Path) -> None:
     """Damage in the sessions themselves: the log names since when they may be unknown."""
     damage_table(tmp_path / "ledger.sqlite3", "sessions")
@@ -409,6 +427,36 @@ def test_damage_met_while_running_loses_no_presence(filled: Path, tmp_path: Path
         assert "malformed" in str(database.damage)
 
 
+def test_only_names_that_a_recovery_finds_are_relied_upon(filled: Path, tmp_path: Path) -> None:
+    """Of a damaged file: the open sessions with a name, where their page can be read."""
+    path = tmp_path / "ledger.sqlite3"
+    keys = [key(number) for number in range(12)]
+    with opened(tmp_path) as ledger:
+        read_calendar(ledger, range(11))
+        claim(ledger, 10)
+        ended, unnamed, unknown = key(0), key(10), key(11)
+        found = names_that_last(path, keys)
+        assert found == frozenset(keys) - {ended, unnamed, unknown}
+        assert names_that_last(path, [key(3), unnamed]) == {key(3)}
+    damage_table(path, "events")
+    found_in_damage = names_that_last(path, keys)
+    damage_table(path, "sessions")
+    assert names_that_last(path, keys) == frozenset()
+    assert found_in_damage == found
+
+
+def test_a_damaged_ledger_is_closed_as_it_is(filled: Path, tmp_path: Path) -> None:
+    """Its -wal isn't moved into it: what is sound there may be all that is."""
+    path = tmp_path / "ledger.sqlite3"
+    database = Database(path)
+    database.set_meta("newest", "only in the -wal")
+    before = path.read_bytes()
+    database.damage = "as if it had been met"
+    database.close()
+    assert path.read_bytes() == before
+    assert path.with_name(f"{path.name}-wal").stat().st_size > 0
+
+
 # ── commits that are gone ────────────────────────────────────────────────────────────────
 
 
@@ -511,10 +559,29 @@ def test_a_meeting_that_had_begun_is_not_entered_a_second_time(
         begun = replace(stay(8), join_at=NOW - timedelta(minutes=1))
         assert "lost" in str(hold.reason(begun, states, ()))
         assert hold.reason(stay(8), states, ()) is None
+        rooms = {stay(8).room.id}
+        assert "lost" in str(hold.reason(stay(8), states, (), used_before=rooms))
+        assert hold.reason(stay(9), states, (), used_before=rooms) is None
         assert not hold.is_over(states.values(), (), NOW + timedelta(hours=23))
         assert hold.is_over(states.values(), (), NOW + timedelta(hours=24))
         known = replace(hold, sessions_known=True)
-        assert known.reason(begun, states, ()) is None
+        assert known.reason(begun, states, (), used_before=rooms) is None
+
+
+def test_nobody_is_walked_out_on_before_the_calendars_were_read(
+    filled: Path, tmp_path: Path
+) -> None:
+    """The backup's events may lack the meeting that we are in: the record counts until then."""
+    with closing(recovered(tmp_path, "events")) as database:
+        ledger, hold = Ledger(database), Hold.of(database)
+        assert hold is not None
+        record = ledger.sessions.get(key(3))
+        assert record is not None
+        before_its_end = record.leave_by - timedelta(seconds=1)
+        assert hold.keeps(record, {}, before_its_end)
+        assert not hold.keeps(record, {}, record.leave_by)
+        read_calendar(ledger, range(10), NOW)
+        assert not hold.keeps(record, ledger.calendars.states(), before_its_end)
 
 
 def test_a_recovery_is_remembered_until_it_is_reconciled(filled: Path, tmp_path: Path) -> None:

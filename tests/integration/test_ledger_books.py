@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from locum.core.channels import Channel, ChannelState
 from locum.core.model import (
     CalendarAccess,
     Code,
@@ -24,6 +29,7 @@ from locum.ledger import (
     Ledger,
     StaleError,
 )
+from locum.ledger.database import MIGRATIONS
 from locum.ports import Attendance, EngineNote, Summary
 from tests.integration.ledger_rig import (
     claim,
@@ -31,6 +37,7 @@ from tests.integration.ledger_rig import (
     stay,
 )
 from tests.unit.builders import HOME, TEN, WORK, at, event, judged
+from tests.unit.drawn import pick, thorough
 
 
 @pytest.fixture
@@ -43,6 +50,86 @@ def ledger(path: Path) -> Iterator[Ledger]:
     opened = Ledger(Database(path))
     yield opened
     opened.close()
+
+
+# ── push channels ────────────────────────────────────────────────────────────────────────
+
+
+def channel(name: str = "one", **changes: Any) -> Channel:
+    base = Channel(
+        id=name,
+        calendar=WORK,
+        address="https://locum.example.com/push",
+        state=ChannelState.ASKED,
+        asked_at=TEN,
+        expires_at=at(600),
+    )
+    return replace(base, **changes)
+
+
+def test_a_channel_is_kept_from_before_it_is_asked_for(ledger: Ledger) -> None:
+    """What is told of it later is added; asked for again, it begins anew."""
+    book = ledger.channels
+    book.note_asked(channel(), "t0k3n")
+    assert book.all() == (channel(),)
+    book.note_opened(channel(), resource_id="res", expires_at=at(300))
+    book.note_heard("one", at=at(1))
+    book.note_heard("one", at=at(2))
+    opened = channel(
+        state=ChannelState.OPEN, resource_id="res", expires_at=at(300), heard_at=at(1)
+    )
+    assert book.all() == (opened,)
+    book.note_asked(channel(asked_at=at(5)), "another")
+    assert book.all() == (channel(asked_at=at(5)),)
+    book.forget(channel())
+    assert book.all() == ()
+
+
+def test_a_channels_token_is_compared_and_never_kept(ledger: Ledger, path: Path) -> None:
+    """The newest counts; of an unknown channel none is right, not even an empty one."""
+    book = ledger.channels
+    book.note_asked(channel(), "first-t0k3n")
+    book.note_asked(channel(), "second-t0k3n")
+    assert book.matches("one", "second-t0k3n")
+    for name, token in (("one", "first-t0k3n"), ("one", ""), ("two", "second-t0k3n"), ("", "")):
+        assert not book.matches(name, token)
+    for kept in path.parent.iterdir():
+        assert b"t0k3n" not in kept.read_bytes()
+
+
+def test_one_answer_names_the_calendar_for_all_its_channels(ledger: Ledger) -> None:
+    """A lost one can be stopped by it; another calendar's can't."""
+    book = ledger.channels
+    for lost in (channel("lost"), channel("theirs", calendar=HOME)):
+        book.note_asked(lost, "t")
+        book.note_lost(lost)
+    book.note_asked(channel(), "t")
+    book.note_opened(channel(), resource_id="res", expires_at=at(600))
+    names = {each.id: (each.state.value, each.resource_id) for each in book.all()}
+    assert names == {
+        "lost": ("lost", "res"),
+        "one": ("open", "res"),
+        "theirs": ("lost", None),
+    }
+    book.doubt_all()
+    assert {each.state for each in book.all()} == {ChannelState.LOST}
+
+
+def test_a_ledger_from_before_push_gets_room_for_channels(tmp_path: Path) -> None:
+    """A file of the version before is moved on, and what is in it stays."""
+    old = tmp_path / "old.db"
+    connection = sqlite3.connect(old)
+    for script in MIGRATIONS[:3]:
+        connection.executescript(script)
+    connection.execute("INSERT INTO marks VALUES ('o', 'skip', '2026-11-23T10:00:00.000000Z')")
+    connection.execute("PRAGMA user_version = 3")
+    connection.commit()
+    connection.close()
+    ledger = Ledger(Database(old))
+    ledger.channels.note_asked(channel(), "t")
+    assert ledger.channels.all() == (channel(),)
+    assert ledger.calendars.marks() == {OccurrenceKey("o"): Mark.SKIP}
+    ledger.close()
 
 
 # ── readings ─────────────────────────────────────────────────────────────────────────────
@@ -77,6 +164,35 @@ def test_rule_58_seen_again_in_between_counts_from_the_beginning(ledger: Ledger)
     for events in ([event()], [], [event()], []):
         ledger.calendars.apply(reading(*events))
     assert titles(ledger) == ["weekly"]
+
+
+@settings(thorough, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.integers(0, 4**3 - 1), min_size=1, max_size=8))
+def test_rule_58_60_absence_from_one_reading_is_no_cancellation(
+    ledger: Ledger, numbers: list[int]
+) -> None:
+    """Whatever readings follow each other: gone is what two lacked in a row, or one removed."""
+    with ledger.database.transaction(durable=False):  # No example waits for the disk.
+        for each in ("a", "b", "c"):
+            ledger.calendars._drop(WORK, each)
+        standing: dict[str, int] = {}  # How many readings in a row have lacked it.
+        for number in numbers:
+            said = dict(zip(("a", "b", "c"), pick(number, 4, 4, 4), strict=True))
+            shown, absent, removed, unreadable = (
+                [uid for uid in said if said[uid] == state] for state in range(4)
+            )
+            standing |= dict.fromkeys(shown, 0)
+            standing |= {uid: standing[uid] + 1 for uid in absent if uid in standing}
+            standing = {u: n for u, n in standing.items() if n < 2 and u not in removed}
+            malformed = tuple(Malformed(uid, "no start") for uid in unreadable)
+            events = [event(uid) for uid in shown]
+            ledger.calendars.apply(
+                reading(*events, removed_ids=tuple(removed), malformed=malformed)
+            )
+            known = {
+                e.uid for e in ledger.calendars.events() if e.status is EventStatus.CONFIRMED
+            }
+            assert known == set(standing)
 
 
 def test_outside_of_the_window_absence_says_nothing_new(ledger: Ledger) -> None:

@@ -86,6 +86,7 @@ async def test_what_happened_is_what_is_shown() -> None:
     metrics.pass_finished(datetime(2026, 11, 22, 13, tzinfo=timezone.utc))
     metrics.debrief_finished(outcome="filed")
     metrics.config_reloaded(outcome="refused")
+    metrics.push_message_received(outcome="changed")
     shown = await figures(metrics)
     joined = (("engine", "pikastream"), ("outcome", "joined"))
     failed = (("engine", "pikastream"), ("outcome", "transient_error"))
@@ -96,6 +97,7 @@ async def test_what_happened_is_what_is_shown() -> None:
     assert shown["locum_join_lateness_seconds_bucket", (("le", "5.0"),)] == 2
     assert shown["locum_join_lateness_seconds_sum", ()] == 3
     assert shown["locum_calendar_polls_total", (("account", "work"), ("outcome", "ok"))] == 1
+    assert shown["locum_push_messages_total", (("outcome", "changed"),)] == 1
     assert shown["locum_live_sessions", ()] == 2
     assert shown["locum_armed_meetings", ()] == 7
     assert shown["locum_spend_usd_total", (("engine", "pikastream"),)] == 1.75
@@ -211,7 +213,7 @@ async def test_what_is_no_request_is_turned_away(request_bytes: bytes) -> None:
 
 async def test_silent_clients_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections that say nothing hold no place for long, and don't pile up."""
-    monkeypatch.setattr("locum.metrics._REQUEST_S", 0.5)
+    monkeypatch.setattr("locum.httpserver._REQUEST_S", 0.5)
     async with pages() as client:
         silent = [
             await asyncio.open_connection("127.0.0.1", port_of(client)) for _ in range(40)

@@ -321,6 +321,41 @@ async def test_an_account_last_seen_empty_must_be_seen_filled(rig: Rig) -> None:
     assert rig.calls(CREATE) == 0
 
 
+@pytest.mark.anyio
+async def test_what_can_be_afforded_is_asked_anew_each_time(rig: Rig) -> None:
+    """In credits for those dollars, and never less than a join needs; it spends nothing."""
+    rig.stage.configure(balance=Decimal(962))
+    await rig.engine.afford(9.62)
+    await rig.engine.afford(0)
+    with pytest.raises(HumanNeededError, match=r"962 credits left.* may take 963\.") as caught:
+        await rig.engine.afford(9.63)
+    assert caught.value.hint.startswith("Top up at 127.0.0.1: http://127.0.0.1:")
+    await rig.another_engine(credits_per_dollar=50).afford(19.24)
+    rig.stage.configure(balance=Decimal(99))
+    with pytest.raises(HumanNeededError, match="100 are the least"):
+        await rig.engine.afford(0.1)
+    assert rig.calls(BALANCE) == 5
+    assert rig.stage.bills == ()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(path=BALANCE, times=None, status=500),
+        Fault(path=BALANCE, times=None, drop=True),
+        Fault(path=BALANCE, times=None, body="nonsense"),
+        Fault(path=BALANCE, times=None, body={"balance": None}),
+        Fault(path=BALANCE, times=None, status=404),
+    ],
+)
+async def test_what_can_not_be_told_is_not_too_little(rig: Rig, fault: Fault) -> None:
+    """A failed balance check is never reported as "not funded"."""
+    rig.stage.faults.add(fault)
+    with pytest.raises((TransientError, PermanentError)):
+        await rig.engine.afford(1)
+
+
 # ── keys, checks, settings ───────────────────────────────────────────────────────────────
 
 

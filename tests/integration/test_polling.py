@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import anyio
 import pytest
 from structlog.testing import capture_logs
 
 from locum.calendars.google import GoogleCalendarSource
 from locum.core.model import CalendarAccess, CalendarRef
+from locum.core.pacing import Limits
 from locum.ledger import Database, Ledger
 from locum.ledger.calendars import CalendarState
 from locum.metrics import Metrics
@@ -43,6 +45,26 @@ def anyio_backend() -> str:
 
 
 @dataclass
+class Agenda:
+    """When each calendar's next meeting starts, who shows the same, and what was told of."""
+
+    google: GoogleRig
+    starts: dict[CalendarRef, datetime] = field(default_factory=dict)
+    others: dict[CalendarRef, set[CalendarRef]] = field(default_factory=dict)
+    changes: list[datetime] = field(default_factory=list)
+
+    def near_from(
+        self, calendar: CalendarRef, now: datetime, margin: timedelta
+    ) -> datetime | None:
+        start = self.starts.get(calendar)
+        return None if start is None else start - margin
+
+    def changed(self, calendar: CalendarRef) -> set[CalendarRef]:
+        self.changes.append(self.google.clock.now())
+        return self.others.get(calendar, set())
+
+
+@dataclass
 class PollRig:
     """Anna's calendar and Ben's, read with Anna's sign-in; Ben's is shared with her."""
 
@@ -50,8 +72,11 @@ class PollRig:
     ledger: Ledger
     source: GoogleCalendarSource
     polling: Polling
-    changes: list[datetime] = field(default_factory=list)
-    is_busy: bool = False
+    agenda: Agenda
+
+    @property
+    def changes(self) -> list[datetime]:
+        return self.agenda.changes
 
     @property
     def stage(self) -> GoogleStage:
@@ -107,17 +132,17 @@ def google(tmp_path: Path) -> Iterator[GoogleRig]:
 async def rig(google: GoogleRig, tmp_path: Path) -> AsyncIterator[PollRig]:
     ledger = Ledger(Database(tmp_path / "ledger.db"))
     source = google.source(calendars=("primary", BEN))
-    changes: list[datetime] = []
+    agenda = Agenda(google)
     polling = Polling(
         ledger=ledger,
         clock=google.clock,
         metrics=Metrics(),
         sources=[source],
         pace=pace(),
-        busy=lambda _now: made.is_busy,
-        on_change=lambda: changes.append(google.clock.now()),
+        near_from=agenda.near_from,
+        on_change=agenda.changed,
     )
-    made = PollRig(google, ledger, source, polling, changes)
+    made = PollRig(google, ledger, source, polling, agenda)
     yield made
     await source.aclose()
     ledger.close()
@@ -146,15 +171,25 @@ async def test_a_reading_is_applied_and_told_once(rig: PollRig) -> None:
     assert set(rig.polling.calendars) == {PRIMARY, SECOND}
 
 
-async def test_while_a_meeting_is_near_it_is_read_more_often(rig: PollRig) -> None:
-    """The near pace where the agenda says so."""
-    rig.is_busy = True
+async def test_only_a_calendar_with_a_meeting_near_is_read_more_often(rig: PollRig) -> None:
+    """The near pace where the agenda says so, and for no other calendar's sake."""
+    rig.agenda.starts[PRIMARY] = NOW + timedelta(minutes=14)
     assert is_about(await rig.poll(), NEAR)
+    assert is_about(await rig.poll(SECOND), IDLE)
+
+
+async def test_an_idle_calendar_is_looked_at_when_its_meeting_comes_near(rig: PollRig) -> None:
+    """Not up to five minutes later, when half of the time for edits is gone."""
+    rig.agenda.starts[PRIMARY] = NOW + timedelta(minutes=17)
+    assert is_about(await rig.poll(), timedelta(minutes=2))
 
 
 async def test_waits_are_spread_by_a_tenth_and_no_more(rig: PollRig) -> None:
     """A thousand daemons must not ask in the same second, nor any of them at random times."""
-    waits = [await rig.poll() for _ in range(60)]
+    waits = []
+    for _ in range(60):
+        waits.append(await rig.poll())
+        rig.google.clock.advance(timedelta(seconds=1))
     assert all(is_about(wait, IDLE) for wait in waits)
     assert max(waits) - min(waits) > IDLE * 0.05
 
@@ -312,6 +347,89 @@ async def test_rule_58_an_empty_answer_is_read_again_before_it_is_believed(
     assert (rig.titles, len(rig.changes) - before) == ([], 1)
 
 
+# ── the quota ────────────────────────────────────────────────────────────────────────────
+
+
+async def test_rule_59_out_of_quota_lets_the_whole_account_rest(rig: PollRig) -> None:
+    """Its other calendar isn't asked for either; one alert, and one word when it is over."""
+    await rig.poll(SECOND)
+    rig.stage.fail(429, "rateLimitExceeded", path=EVENTS)
+    rig.requests()
+    with capture_logs() as logged:
+        assert is_about(await rig.poll(), timedelta(seconds=60))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(rig.poll, SECOND)
+            await anyio.sleep(0.1)
+            assert rig.requests() == ["window"]
+            rig.google.clock.advance(timedelta(seconds=61))
+            rig.polling.hurry(SECOND)
+    assert rig.requests() == ["window"]
+    told = [each["event"] for each in logged if each["log_level"] in {"error", "warning"}]
+    assert told == ["account_out_of_quota"]
+    assert "account_in_quota_again" in [each["event"] for each in logged]
+    assert rig.is_failing()
+
+
+async def test_each_refusal_in_a_row_makes_the_rest_longer(rig: PollRig) -> None:
+    """Up to a quarter of an hour; what is refused meanwhile counts once."""
+    rig.stage.fail(403, "userRateLimitExceeded", path=EVENTS, times=None)
+    waits = []
+    for _ in range(7):
+        waits.append(await rig.poll())
+        rig.google.clock.advance(waits[-1] * 1.2)
+    expected = [60, 60, 60, 120, 240, 480, 900]
+    for wait, seconds in zip(waits, expected, strict=True):
+        assert is_about(wait, timedelta(seconds=seconds)), (wait, seconds)
+
+
+async def test_too_many_calendars_are_read_less_often_and_that_is_said(rig: PollRig) -> None:
+    """Two calendars that want to be read twice a minute, where one may ask ten times."""
+    tight = replace(
+        pace(), near=timedelta(seconds=5), idle=timedelta(seconds=5), limits=Limits(10)
+    )
+    with capture_logs() as logged:
+        rig.polling.change([rig.source], tight)
+        wait = await rig.poll()
+        rig.polling.change([rig.source], pace())
+        await rig.poll()
+    assert is_about(wait, timedelta(seconds=14.8))
+    told = [each for each in logged if each["event"].startswith("calendar_pace")]
+    assert [each["event"] for each in told] == [
+        "calendar_pace_stretched",
+        "calendar_pace_restored",
+    ]
+    assert (told[0]["calendars"], told[0]["idle_every_s"]) == (2, 15)
+
+
+async def test_near_calendars_come_first_where_all_are_due(rig: PollRig) -> None:
+    """At a start, and when a suspended machine wakes."""
+    rig.agenda.starts[SECOND] = NOW + timedelta(minutes=5)
+    waits = rig.polling.first_waits()
+    assert waits[SECOND] == timedelta(0)
+    assert timedelta(0) < waits[PRIMARY] < timedelta(seconds=1)
+
+
+async def test_rule_40_who_shows_the_same_meeting_is_read_next(rig: PollRig) -> None:
+    """What changed on one calendar has changed on the other, which is outdated: once."""
+    rig.agenda.others[PRIMARY] = {SECOND}
+    rig.stage.insert_event(ANNA, meeting())
+    await rig.poll()
+    assert rig.polling.take_outdated() == {SECOND}
+    assert rig.polling.take_outdated() == frozenset()
+
+
+async def test_a_calendar_that_waits_for_its_turn_is_not_polled_twice(rig: PollRig) -> None:
+    """Somebody is impatient: the one that waits is asked for sooner, and no other."""
+    rig.polling._turns.rest("work", timedelta(minutes=1))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(rig.poll)
+        await anyio.sleep(0.05)
+        assert await rig.polling.poll(PRIMARY) is None
+        rig.google.clock.advance(timedelta(minutes=1))
+        rig.polling.hurry(PRIMARY)
+    assert rig.requests() == ["window"]
+
+
 # ── the delta lane ───────────────────────────────────────────────────────────────────────
 
 
@@ -411,7 +529,7 @@ async def test_rule_56_an_expired_token_means_reading_and_beginning_anew(
     assert rig.requests() == ["changes"]
 
 
-async def test_a_change_whose_reading_failed_is_told_again(delta_rig: PollRig) -> None:
+async def test_rule_57_a_change_whose_reading_failed_is_told_again(delta_rig: PollRig) -> None:
     """The token moves on only after the window was read."""
     rig = delta_rig
     await rig.poll()

@@ -451,6 +451,14 @@ def test_its_unit_shares_the_daemons_confinement() -> None:
     assert "OnUnitInactiveSec=3min" in timer
 
 
+@pytest.mark.parametrize("suffix", ["", "-user"])
+def test_both_daemons_units_call_it(suffix: str) -> None:
+    """A daemon that isn't started again has its reaper called, under its installed name."""
+    unit = ROOT / "systemd" / f"locum{suffix}.service"
+    assert "OnFailure=locum-reap.service" in _settings(unit)
+    assert (ROOT / "systemd" / f"locum-reap{suffix}.service").exists()
+
+
 def _settings(path: Path) -> list[str]:
     lines = path.read_text("utf-8").partition("[Unit]")[2].partition("[Install]")[0]
     return [line for line in lines.splitlines() if "=" in line and not line.startswith("#")]

@@ -240,10 +240,11 @@ class Machine:
         self.write("/etc/tmpfiles.d/locum.conf", (folder / "locum.tmpfiles").read_text())
         self.run(["systemd-sysusers"])
         self.run(["systemd-tmpfiles", "--create", "/etc/tmpfiles.d/locum.conf"])
-        self.install_unit(folder / "locum.service")
-        self.write(
-            "/etc/systemd/user/locum.service", (folder / "locum-user.service").read_text()
-        )
+        for name in ("locum.service", "locum-reap.service", "locum-reap.timer"):
+            self.install_unit(folder / name)
+        for name in ("locum", "locum-reap"):
+            text = (folder / f"{name}-user.service").read_text()
+            self.write(f"/etc/systemd/user/{name}.service", text)
 
 
 @contextlib.contextmanager

@@ -31,6 +31,7 @@ from tests.systemd.boot import BootError, Machine, booted_systemd, why_not
 pytestmark = [pytest.mark.systemd, pytest.mark.xdist_group("systemd")]
 
 UNIT = "locum.service"
+REAPER = "locum-reap.service"
 CONFIG = "/etc/locum/locum.toml"
 STATE = "/var/lib/locum"
 TITLE = "Tide tables: which harbours first"
@@ -86,8 +87,8 @@ class Site:
         """Count the paid requests, answered or not."""
         return len(self.stage.pikastream.log.matching(JOIN_PATH, "POST"))
 
-    def drop_in(self, text: str) -> None:
-        self.machine.write(f"/etc/systemd/system/{UNIT}.d/test.conf", f"[Service]\n{text}\n")
+    def drop_in(self, text: str, unit: str = UNIT) -> None:
+        self.machine.write(f"/etc/systemd/system/{unit}.d/test.conf", f"[Service]\n{text}\n")
         self.machine.systemctl("daemon-reload")
 
     def until(self, found: Callable[[], T | None], what: str, *, within_s: float = 20) -> T:
@@ -154,6 +155,8 @@ image = "face.png"
 type = "pikastream"
 base_url = "{addresses.pikastream}"
 
+[notify]
+
 [stage]
 speed = 1.0
 """
@@ -168,6 +171,8 @@ def furnish(machine: Machine, stage: Stage, addresses: Addresses, drawer: Path) 
     shutil.copy(drawer / "face.png", machine.path("/etc/locum/face.png"))
     key = (drawer / "pika_dev_key").read_text()
     machine.write("/etc/credstore/locum.pika_dev_key", key, mode=0o600)
+    urls = (drawer / "notify.urls").read_text()
+    machine.write("/etc/credstore/locum.notify_urls", urls, mode=0o600)
     token = (drawer / "token.json").read_text()
     machine.write(f"{STATE}/google/stage.json", token, mode=0o600)
     machine.run(["chown", "--recursive", "locum:locum", STATE])
@@ -206,9 +211,10 @@ def prepare(machine: Machine, tmp_path: Path) -> Iterator[Prepare]:
 
 def clear(machine: Machine) -> None:
     """Leave the machine as it was installed."""
-    machine.systemctl("stop", UNIT, check=False)
-    machine.systemctl("reset-failed", UNIT, check=False)
-    shutil.rmtree(machine.path(f"/etc/systemd/system/{UNIT}.d"), ignore_errors=True)
+    for unit in (UNIT, REAPER):
+        machine.systemctl("stop", unit, check=False)
+        machine.systemctl("reset-failed", unit, check=False)
+        shutil.rmtree(machine.path(f"/etc/systemd/system/{unit}.d"), ignore_errors=True)
     machine.systemctl("daemon-reload")
     machine.run(["sh", "-c", f"rm -rf {STATE}/* /etc/locum/* /etc/credstore/*"])
 
@@ -238,6 +244,8 @@ def test_a_killed_daemon_takes_its_meeting_up_again(prepare: Prepare) -> None:
     bot = [entry for entry in site.stage.rooms.log() if entry.name == left.request.bot_name]
     assert [entry.kind for entry in bot] == ["entered", "left"]
     assert_filed_under_state(site, filed)
+    # From inside the confinement, by the addresses in the credential; once, killed or not.
+    assert [notice.title[:9] for notice in site.stage.receiver.received] == ["Going to "]
     assert_stops_cleanly(site)
 
 
@@ -355,6 +363,36 @@ def test_a_config_that_cannot_be_used_ends_it(prepare: Prepare, text: str | None
     told = "\n".join(site.messages())
     wanted = [CONFIG] if text is None else ["attend.capacity", 'Did you mean "lead"?']
     assert [part for part in wanted if part not in told] == []
+
+
+def test_what_a_daemon_left_that_cannot_be_started_again_is_reaped(prepare: Prepare) -> None:
+    """Killed in a meeting: as long as it is started again, nobody reaps; after that, at once."""
+    site = prepare(scenario(starts_s=3, lasts_s=600))
+    site.drop_in("RestartSec=1s")
+    reap = f"/opt/locum/bin/locum reap --wait 2s --within 30s --config {CONFIG}"
+    site.drop_in(f"ExecStart=\nExecStart={reap}", REAPER)
+    reaped = len(site.machine.journal(REAPER))
+    site.start()
+    with site.stage.playing():
+        site.until_phase("live")
+        (presence,) = site.stage.pikastream.sessions()
+        site.machine.systemctl("kill", "--kill-who=main", "--signal=KILL", UNIT)
+        site.machine.wait_for(UNIT, ActiveState="active", SubState="running", NRestarts="1")
+        site.until(lambda: site.logged("session_adopted"), "the adoption")
+        assert len(site.machine.journal(REAPER)) == reaped
+        # The timer's call beside a daemon that lives: it says so and goes.
+        site.machine.systemctl("start", REAPER)
+        assert "A daemon is running" in "\n".join(site.machine.messages(REAPER)[reaped:])
+        assert [each.id for each in site.stage.pikastream.live_sessions()] == [presence.id]
+        # A bad edit does no harm until the daemon dies: then it can't be started again.
+        site.machine.write(CONFIG, f"{site.config}\n[atend]\n")
+        site.until(lambda: site.logged("config_rejected"), "the refusal")
+        site.machine.systemctl("kill", "--kill-who=main", "--signal=KILL", UNIT)
+        site.machine.wait_for(UNIT, ActiveState="failed", ExecMainStatus="78")
+        site.until(lambda: not site.stage.pikastream.live_sessions(), "the end", within_s=40)
+        site.machine.wait_for(REAPER, ActiveState="inactive", Result="success")
+    assert [each.id for each in site.stage.pikastream.sessions()] == [presence.id]
+    assert site.joins() == 1
 
 
 def test_the_watchdog_is_fed_by_the_daemon(prepare: Prepare) -> None:

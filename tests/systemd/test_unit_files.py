@@ -308,12 +308,13 @@ def test_a_machine_leaves_nothing_behind(tmp_path: Path) -> None:
 
 @pytest.mark.systemd
 def test_our_units_load_without_complaint(machine: Machine) -> None:
-    """Every line of both units is known, but the one that only later versions know."""
+    """Every line of ours is known, but the one that only later versions know."""
     shown = machine.systemctl("cat", UNIT).stdout
     assert "ExecStart=/opt/locum/bin/locum run" in shown
     machine.run(["install", "-D", "--mode=755", "/bin/true", "/root/.local/bin/locum"])
-    user_unit = "/etc/systemd/user/locum.service"
-    for argv in (["verify", UNIT], ["--user", "verify", user_unit]):
+    ours = [UNIT, "locum-reap.service", "locum-reap.timer"]
+    users = [f"/etc/systemd/user/{name}.service" for name in ("locum", "locum-reap")]
+    for argv in (["verify", *ours], ["--user", "verify", *users]):
         runtime = "XDG_RUNTIME_DIR=/run/user/0"
         machine.run(["install", "-d", "/run/user/0"])
         verified = machine.run(["env", runtime, "systemd-analyze", *argv], check=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,7 +12,10 @@ from hypothesis import strategies as st
 from locum.core.model import Answer, CalendarEvent, EventStatus
 from tests.unit.builders import HOME, at, event, policy, room
 
-thorough = settings(max_examples=1000, derandomize=True, deadline=None)
+EXAMPLES = int(os.environ.get("LOCUM_EXAMPLES", "1000"))
+"""How much is tried of what is drawn; `python -m tests.campaign --properties N` sets it."""
+
+thorough = settings(max_examples=EXAMPLES, derandomize=True, deadline=None)
 
 ROOMS = [room(f"aaa-aaaa-aa{letter}") for letter in "abcde"]
 _ANSWERS = [Answer.ACCEPTED, Answer.ACCEPTED, Answer.UNANSWERED, Answer.DECLINED]

@@ -10,11 +10,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from locum.agenda import Agenda
-from locum.core.model import Answer, CalendarEvent, EndReason, Mark, OccurrenceKey
+from locum.core.model import (
+    Answer,
+    CalendarEvent,
+    CalendarRef,
+    EndReason,
+    EventStatus,
+    Mark,
+    OccurrenceKey,
+)
 from locum.core.planning import arrange, judge
 from locum.core.policy import Policy
 from locum.core.reconcile import reconcile
-from tests.unit.builders import BOSS, LEAD, TEN, at, event, joins, policy, record, room
+from tests.unit.builders import (
+    BOSS,
+    HOME,
+    LEAD,
+    TEN,
+    WORK,
+    at,
+    event,
+    joins,
+    policy,
+    record,
+    room,
+)
 from tests.unit.drawn import TRUSTING, calendars, pick, thorough
 
 AHEAD = timedelta(minutes=4)
@@ -46,7 +66,17 @@ def test_an_empty_agenda_holds_nothing() -> None:
     made = Agenda()
     assert (made.judged, made.armed, near(made, TEN)) == ((), 0, [])
     assert made.instants(TEN, LEAD, 5) == []
-    assert not made.busy(TEN, AHEAD)
+    assert made.near_from(WORK, TEN, AHEAD) is None
+
+
+def test_looking_back_sees_what_an_open_session_serves_wherever_it_moved() -> None:
+    """All that has begun, however long ago; and what is ahead only where a session holds it."""
+    ahead = later(2, 600)
+    made = agenda(event("past", start=at(-900), end=at(-870)), event(), later(1, 300), ahead)
+    assert [item.event.uid for item in made.begun_by(TEN)] == ["past", "weekly"]
+    assert made.rooms_used_by(at(0)) == {made.judged[0].event.room.id}  # type: ignore[union-attr]
+    begun = made.begun_by(TEN, frozenset({ahead.occurrence, OccurrenceKey("gone")}))
+    assert [item.event.uid for item in begun] == ["past", "weekly", "e2"]
 
 
 def test_what_begins_soon_runs_or_ended_lately_is_near() -> None:
@@ -95,13 +125,69 @@ def test_marks_are_heard_at_the_next_judging() -> None:
     assert made.armed == 0
 
 
-def test_busy_is_what_runs_or_begins_within_the_margin() -> None:
-    """While a meeting is near, calendars are read more often."""
-    made = agenda(event())
-    assert not made.busy(at(-5), timedelta(minutes=4))
-    assert made.busy(at(-5), timedelta(minutes=6))
-    assert made.busy(at(29), timedelta(0))
-    assert not made.busy(at(30), timedelta(minutes=60))
+def test_a_calendar_is_near_from_a_margin_before_its_meeting_until_its_end() -> None:
+    """While a meeting is near, its calendar is read more often."""
+    made = agenda(event(), later(1, 100))
+    assert made.near_from(WORK, at(-60), timedelta(minutes=15)) == at(-15)
+    assert made.near_from(WORK, at(29), timedelta(minutes=15)) == at(-15)
+    assert made.near_from(WORK, at(30), timedelta(minutes=15)) == at(85)
+    assert made.near_from(WORK, at(130), timedelta(minutes=15)) is None
+
+
+def test_another_calendars_meeting_makes_no_calendar_near() -> None:
+    """Nor does one that isn't to be joined, or that it shows as cancelled."""
+    made = agenda(
+        event(),
+        event("no", calendar=HOME, answer=Answer.DECLINED),
+        event(calendar=HOME, status=EventStatus.CANCELLED),
+    )
+    assert made.near_from(HOME, TEN, AHEAD) is None
+
+
+def test_rule_40_a_meeting_is_near_on_every_calendar_that_shows_it() -> None:
+    """Declined on one, accepted on the other: who edits it may do so on either."""
+    made = agenda(event(), event(calendar=HOME, answer=Answer.DECLINED))
+    assert made.near_from(HOME, TEN, AHEAD) == made.near_from(WORK, TEN, AHEAD) == TEN - AHEAD
+
+
+def test_rule_40_a_meeting_is_near_at_either_of_its_times() -> None:
+    """Moved on one calendar, and not yet read on the other: that one is watched for both."""
+    made = agenda(event(), event(calendar=HOME, start=at(60), end=at(90)))
+    assert [item.event.start for item in made.judged] == [at(60)]
+    assert made.near_from(WORK, at(-60), AHEAD) == TEN - AHEAD
+    assert made.near_from(WORK, at(40), AHEAD) == at(60) - AHEAD
+
+
+def test_rule_40_who_shows_a_meeting_as_it_was_is_outdated() -> None:
+    """And is named, to be read at once; who shows it as it is now isn't."""
+    third = CalendarRef("third", "primary")
+    made = agenda(event(), event(calendar=HOME), event(calendar=third), later(1, 100))
+    changed = made.take_calendar(WORK, [event(start=at(5), end=at(30)), later(1, 100)])
+    assert changed == {"weekly"}
+    assert made.disagreeing(WORK, changed) == {HOME, third}
+    changed = made.take_calendar(HOME, [event(calendar=HOME, start=at(5), end=at(30))])
+    assert made.disagreeing(HOME, changed) == {third}
+
+
+@thorough
+@given(calendars(), calendars(), st.integers(-60, 70))
+def test_judging_what_changed_is_judging_everything(
+    before: list[CalendarEvent], after: list[CalendarEvent], minutes: int
+) -> None:
+    """Calendar by calendar from one state to another: the same as from nothing."""
+    made = agenda(*before, under=TRUSTING)
+    for calendar in {each.calendar for each in (*before, *after)}:
+        made.near_from(calendar, TEN, AHEAD)  # What it keeps for this must not stay.
+        shown = [each for each in after if each.calendar == calendar]
+        changed = made.take_calendar(calendar, shown)
+        made.rejudge_some(changed, TRUSTING, {})
+    fresh = agenda(*after, under=TRUSTING)
+    assert (made.judged, made.armed) == (fresh.judged, fresh.armed)
+    now = at(minutes)
+    assert near(made, now) == near(fresh, now)
+    assert made.instants(now, LEAD, 5) == fresh.instants(now, LEAD, 5)
+    for calendar in {each.calendar for each in after}:
+        assert made.near_from(calendar, now, AHEAD) == fresh.near_from(calendar, now, AHEAD)
 
 
 @thorough

@@ -117,7 +117,7 @@ def at_once(spans: list[tuple[datetime, datetime]]) -> int:
 
 @thorough
 @given(calendars(), st.integers(1, 3), st.integers(-60, 60))
-def test_never_above_capacity_and_never_two_in_a_room(
+def test_rule_42_never_above_capacity_and_never_two_in_a_room(
     events: list[CalendarEvent], capacity: int, minutes: int
 ) -> None:
     """At every instant, by brute force; and every skipped one would have been too many."""

@@ -48,6 +48,7 @@ COMMANDS = (
     ["reload"],
     ["doctor"],
     ["reap"],
+    ["spend"],
     ["auth", "login"],
     ["auth", "status"],
     ["auth", "revoke"],
@@ -66,6 +67,7 @@ COMMANDS = (
     ["persona", "avatar", "preview"],
     ["persona", "voice", "clone"],
     ["persona", "voice", "set"],
+    ["notify", "test"],
 )
 GOOD = 'state_dir = "state"\nruntime_dir = "state"\n'
 BAD = """\
@@ -160,6 +162,7 @@ def test_version() -> None:
         ["run", "--log-level", "loud"],
         ["why"],
         ["join"],
+        ["spend", "--month", "2026-13"],
         ["config", "chek"],
     ],
     ids=" ".join,

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from locum.config.example import example_text
 from locum.config.lines import dotted
 from locum.config.load import LoadedConfig, load
-from locum.config.model import Config, PersonaTable
+from locum.config.model import Config, Notify, PersonaTable
 from locum.config.schema import schema
 from locum.config.values import format_duration, is_loopback, parse_duration
 from locum.errors import ConfigError
@@ -48,6 +48,11 @@ type = "pikastream"
 [[sinks]]
 type = "markdown"
 folder = "~/meetings"
+"""
+
+PUSH = """[calendar.push]
+public_url = "https://locum.example.com/push"
+listen_port = 9465
 """
 
 Loader = Callable[..., LoadedConfig]
@@ -96,6 +101,18 @@ Finder = Callable[..., tuple[str, ...]]
 # ── good ones ────────────────────────────────────────────────────────────────────────────
 
 
+def test_push_needs_an_address_and_a_port_only(load_text: Loader) -> None:
+    """It is off unless given; then it listens on this machine only."""
+    assert load_text(GOOD).config.calendar.push is None
+    push = load_text(GOOD + PUSH).config.calendar.push
+    assert push is not None
+    assert (push.listen_host, push.ttl, push.safety_poll) == (
+        "127.0.0.1",
+        timedelta(days=7),
+        timedelta(minutes=30),
+    )
+
+
 def test_example_loads_once_its_picture_is_there(load_text: Loader, folder: Path) -> None:
     """The shipped example is a whole config, without so much as a warning."""
     loaded = load_text(example_text())
@@ -124,9 +141,9 @@ def test_example_wants_nothing_but_its_picture(tmp_path: Path) -> None:
     )
 
 
-def test_example_shows_the_true_defaults(load_text: Loader) -> None:
+def test_example_shows_the_true_defaults(load_text: Loader, folder: Path) -> None:
     """What the example has commented out as the default is the default."""
-    uncommented = example_text()
+    uncommented, told = without_notices(example_text())
     for line in uncommented.splitlines():
         if (
             line.startswith("# ")
@@ -139,6 +156,17 @@ def test_example_shows_the_true_defaults(load_text: Loader) -> None:
 
     assert uncommented.count("lead =") == 1
     assert load_text(uncommented).config == load_text(example_text()).config
+    assert load_text(f"{example_text()}\n{told}").config.notify == Notify(
+        urls_file=folder / "notify.urls"
+    )
+
+
+def without_notices(text: str) -> tuple[str, str]:
+    """Take the tables out that turn notices on; answers the rest, and them uncommented."""
+    before, start, rest = text.partition("# [notify]")
+    tables, end, after = rest.partition("# ──")
+    lines = f"{start}{tables}".splitlines()
+    return before + end + after, "\n".join(line.removeprefix("# ") for line in lines)
 
 
 def test_bom_and_windows_line_ends_are_taken(load_text: Loader) -> None:
@@ -165,6 +193,20 @@ def test_file_open_to_others_is_warned_about(load_text: Loader, folder: Path) ->
 
     [warning] = load(path).warnings
     assert warning == f"locum.toml: others may write to it; `chmod go-w {path}`"
+
+
+def test_more_calendars_than_the_quota_reads_as_often_are_warned_about(
+    load_text: Loader,
+) -> None:
+    """With what is read instead, and what to change; what fits says nothing."""
+    text = f"[calendar]\npoll_idle = '5s'\nrequests_per_minute = 10\n{GOOD}"
+    [warning] = load_text(text).warnings
+
+    assert warning.startswith(
+        "locum.toml: calendar.poll_idle: account work: for Google's quota"
+    )
+    assert "calendars are read every 7 s instead of every 5 s" in warning
+    assert load_text(text.replace("= 10", "= 540")).warnings == ()
 
 
 def test_environment_moves_the_engines(load_text: Loader) -> None:
@@ -224,6 +266,21 @@ WRONG = [
     ("[calendar]\ntoken_uri = 'https://[::1'", '2: calendar.token_uri: "https://[::1" is no address'),
     ("[calendar]\ntoken_uri = 'https://h:99999/'", '2: calendar.token_uri: "https://h:99999/" is no address'),
     ("[stage]", "1: calendar.api_root: \"https://www.googleapis.com/\" isn't on this machine"),
+    (PUSH.replace("https://locum.example.com/push", "http://locum.example.com/push"), '2: calendar.push.public_url: "http://locum.example.com/push" is plain http'),
+    (PUSH.replace("locum.example.com", "127.0.0.1"), '2: calendar.push.public_url: "https://127.0.0.1/push" is this machine, where Google'),
+    (PUSH.replace("https://locum.example.com", "http://localhost"), '2: calendar.push.public_url: "http://localhost/push" is this machine'),
+    (PUSH.replace("/push", "/a/../b"), '2: calendar.push.public_url: "/a/../b" is no plain path'),
+    (PUSH.replace("/push", "/a%2fb"), '2: calendar.push.public_url: "/a%2fb" is no plain path'),
+    (PUSH.replace("/push", "/?key=secret"), "2: calendar.push.public_url: an address here has neither ? nor #"),
+    (PUSH.replace("/push", "/" + "p" * 1000), "2: calendar.push.public_url: the address is too long"),
+    (PUSH.replace("9465", "0"), "3: calendar.push.listen_port:"),
+    (PUSH.replace("9465", "65536"), "3: calendar.push.listen_port:"),
+    (PUSH.replace("listen_port = 9465", ""), "1: calendar.push.listen_port: is missing"),
+    (PUSH + "listen_host = 'localhost'", '4: calendar.push.listen_host: "localhost" is no IP address; write one, like "127.0.0.1"'),
+    (PUSH + "ttl = '59s'", "4: calendar.push.ttl: 59s is too short; 1m is the least"),
+    (PUSH + "ttl = '31d'", "4: calendar.push.ttl: 31d is too long; 30d is the most"),
+    (PUSH + "safety_poll = '2h'", "4: calendar.push.safety_poll: 2h is too long; 1h is the most"),
+    (PUSH + "publik_url = 'x'", '4: calendar.push.publik_url: unknown key. Did you mean "public_url"?'),
     ("[attend]\ntrusted_organizers = [\n'a@example.com',\n'*.example.com']", '4: attend.trusted_organizers[2]: "*.example.com" is neither'),
     (PERSONA.replace("Asta", "A\u202esta"), "3: personas.asta.display_name: the character U+202E"),
     (PERSONA.replace("Ada ", "Ada\u200b"), "4: personas.asta.owner: the character U+200B"),
@@ -330,6 +387,12 @@ def test_stage_takes_short_polls_and_loopback_only(problems_of: Finder) -> None:
     assert 'engines.pika.base_url: "https://example.com/" isn\'t on this machine' in away
     [default] = problems_of(stage.replace('base_url = "http://[::1]:2"', ""))
     assert "engines.pika.base_url" in default
+    pushed = f"{stage}\n{PUSH}"
+    assert (
+        problems_of(pushed.replace("https://locum.example.com", "http://127.0.0.1:9465")) == ()
+    )
+    [push] = problems_of(pushed)
+    assert 'public_url: "https://locum.example.com/push" isn\'t on this machine' in push
 
 
 @pytest.mark.parametrize(

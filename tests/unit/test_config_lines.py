@@ -100,7 +100,7 @@ def test_fault_is_where_the_setting_begins(text: str, line: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [".".join("abcdefghijk"), "a = " + "[" * 20 + "]" * 20, "k" * 300, "a = [" + "1," * 9000]
+    "text", [".".join("abcdefghijk"), "a = " + "[" * 20 + "]" * 20, "k" * 300, "a = [" + "1," * 13_000]
 )  # fmt: skip
 def test_too_much_is_refused(text: str) -> None:
     """Depth, length and number have an end."""

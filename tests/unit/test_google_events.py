@@ -140,7 +140,7 @@ def test_an_ordinary_event_is_read_whole() -> None:
         ),
     ],
 )
-def test_times_are_read_with_their_offset_or_zone(
+def test_rule_33_39_times_are_read_with_their_offset_or_zone(
     moment: dict[str, str], expected: datetime
 ) -> None:
     """An offset wins, then the time's own zone, then the calendar's."""
@@ -209,7 +209,7 @@ def test_an_end_to_rely_on_or_none(change: dict[str, Any]) -> None:
     assert event(**change).end is None
 
 
-def test_an_end_at_the_start_stays() -> None:
+def test_rule_17_an_end_at_the_start_stays() -> None:
     """Meetings of no length exist: the planner treats them as open."""
     parsed = event(end=payload()["start"])
     assert parsed.end == parsed.start
@@ -218,7 +218,7 @@ def test_an_end_at_the_start_stays() -> None:
 # ── which ────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_instance_keeps_its_original_start_when_moved() -> None:
+def test_rule_34_an_instance_keeps_its_original_start_when_moved() -> None:
     """The occurrence's name comes from where it was, the meeting's from where it is."""
     parsed = event(
         id="abc123_20261123T090000Z",
@@ -284,7 +284,7 @@ def test_the_revision_follows_etag_and_content() -> None:
 # ── tombstones, kinds, sight ─────────────────────────────────────────────────────────────
 
 
-def test_a_bare_tombstone_answers_its_id() -> None:
+def test_rule_11_a_bare_tombstone_answers_its_id() -> None:
     """`{id, status}` is all that Google guarantees of what is gone."""
     assert parse_item({"id": "gone", "status": "cancelled"}, CONTEXT) == "gone"
 
@@ -319,12 +319,12 @@ def test_a_full_tombstone_is_a_cancelled_event() -> None:
         (["default"], EventKind.OTHER),
     ],
 )
-def test_event_types_become_kinds(event_type: object, kind: EventKind) -> None:
+def test_rule_29_event_types_become_kinds(event_type: object, kind: EventKind) -> None:
     """A kind that Google adds tomorrow is no meeting today."""
     assert event(eventType=event_type).kind is kind
 
 
-def test_a_private_event_without_details_says_so() -> None:
+def test_rule_30_a_private_event_without_details_says_so() -> None:
     """Its time is known, and nothing else."""
     parsed = event(visibility="private", summary=None, organizer=None, hangoutLink=None)
     assert not parsed.details_visible
@@ -373,7 +373,7 @@ def test_a_calendar_without_readable_zone_is_read_as_utc(zone: object) -> None:
         ([None, 7, {"self": True, "responseStatus": "declined"}], Answer.DECLINED),
     ],
 )
-def test_our_answer_is_the_self_attendees(attendees: object, answer: Answer) -> None:
+def test_rule_24_our_answer_is_the_self_attendees(attendees: object, answer: Answer) -> None:
     """Only a real `self: true` speaks for us, and only known answers count."""
     assert event(attendees=attendees).answer is answer
 
@@ -443,7 +443,7 @@ def test_sanitising_a_huge_text_is_quick() -> None:
 # ── where ────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_conferences_video_entry_comes_first() -> None:
+def test_rule_47_the_conferences_video_entry_comes_first() -> None:
     """The order of the fields is the core's; here they only must arrive."""
     parsed = event(
         conferenceData={
@@ -486,7 +486,7 @@ def test_a_pending_conference_is_no_missing_one() -> None:
 # ── pages ────────────────────────────────────────────────────────────────────────────────
 
 
-def test_one_malformed_event_spoils_nothing() -> None:
+def test_rule_60_one_malformed_event_spoils_nothing() -> None:
     """The rest of the page is applied."""
     collected = Collected()
     collected.add(
@@ -598,3 +598,33 @@ def test_a_payload_nested_without_end_is_read() -> None:
     for _ in range(50_000):
         deep = [deep]
     assert event(etag=None, conferenceData=deep, attendees=deep).event_id == "abc123"
+
+
+# ── its page ─────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("host", ["www", "calendar"])
+def test_the_events_own_page_is_kept(host: str) -> None:
+    """Where a person looks at it, and declines it."""
+    page = f"https://{host}.google.com/calendar/event?eid=YWJjMTIz_x-y"
+
+    assert event(htmlLink=page).link == page
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        None,
+        7,
+        "http://www.google.com/calendar/event?eid=YWJj",
+        "https://www.google.com.evil.test/calendar/event?eid=YWJj",
+        "https://www.google.com@evil.test/calendar/event?eid=YWJj",
+        "https://www.google.com/url?q=https://evil.test",
+        "https://www.google.com/calendar/event?eid=YWJj\nhttps://evil.test",
+        "https://www.google.com/calendar/event?eid=YWJj&next=https://evil.test",
+        "https://www.google.com/calendar/event?eid=" + "x" * 3000,
+    ],
+)
+def test_any_other_address_is_no_page(page: object) -> None:
+    """A link that is shown to the owner as the event's is Google's, or there is none."""
+    assert event(htmlLink=page).link == ""

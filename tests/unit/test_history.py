@@ -109,6 +109,28 @@ def test_rule_28_what_had_not_begun_when_we_were_sent_away_is_another_matter() -
         assert stay.join_at == at(29.5)
 
 
+@pytest.mark.parametrize(
+    "reason", [EndReason.ENGINE_LOST, EndReason.NOT_ADMITTED, EndReason.ENGINE_REFUSED]
+)
+def test_rule_44_each_meeting_of_a_room_has_its_own_grace(reason: EndReason) -> None:
+    """The first one's tries are used up: the next one begins with its own, in its own session."""
+    both = (meeting(), meeting("next", start=at(5), end=at(60)))
+    events = [event(end=at(6)), event("next", start=at(5), end=at(60))]
+    gone = ended(reason, at(10), meetings=both)
+    stay = only(events, at(11), records=[gone])
+    assert str(stay.key) == str(both[1].key)
+    assert [each.occurrence for each in stay.meetings] == ["next"]
+    later = ended(reason, at(15), meetings=both)
+    assert not plan(events, at(16), records=[later]).stays
+
+
+def test_a_room_where_a_lost_join_may_be_running_is_left_alone() -> None:
+    """What may be in there already speaks for all meetings that it was sent to."""
+    both = (meeting(), meeting("next", start=at(5), end=at(60)))
+    lost = ended(EndReason.LOST_JOIN, at(10), meetings=both)
+    assert not plan([event("next", start=at(5), end=at(60))], at(11), records=[lost]).stays
+
+
 def test_another_room_is_another_try() -> None:
     """A call that failed or broke up, and was moved to a new link, is entered there."""
     over = ended(EndReason.MEETING_OVER, at(10))

@@ -251,15 +251,15 @@ NOTHING = {
 
 
 @pytest.mark.parametrize("text", ACCEPTED.values(), ids=ACCEPTED.keys())
-def test_accepted(text: str) -> None:
-    """Rule 48: it is taken, in a location and in a description, and built anew."""
+def test_rule_48_and_50_accepted(text: str) -> None:
+    """It is taken, in a location and in a description, and built anew."""
     assert RoomFinding(MEET, source="location") == find(location=text)
     assert RoomFinding(MEET, source="description") == find(description=f"Agenda\n{text}\nBye")
 
 
 @pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED.keys())
-def test_refused(text: str) -> None:
-    """Rule 49: no field takes it, and the refusal is said in printable ASCII words."""
+def test_rule_49_refused(text: str) -> None:
+    """No field takes it, and the refusal is said in printable ASCII words."""
     for field in ("hangout", "location", "description"):
         found = find(**{field: text})  # type: ignore[arg-type]
         assert found.room is None
@@ -316,8 +316,8 @@ def test_each_reason_has_its_words(text: str, reason: str) -> None:
 # ── fields ───────────────────────────────────────────────────────────────────────────────
 
 
-def test_fields_in_their_order() -> None:
-    """Rule 47: conference entry, then hangoutLink, then location, then description."""
+def test_rule_47_fields_in_their_order() -> None:
+    """Conference entry, then hangoutLink, then location, then description."""
     links = [
         f"https://meet.google.com/{name}-mnop-xyz" for name in ("aaa", "bbb", "ccc", "ddd")
     ]
@@ -337,7 +337,7 @@ def test_fields_in_their_order() -> None:
     assert seen == list(zip(names, links, strict=True))
 
 
-def test_an_earlier_field_without_a_valid_link_gives_way() -> None:
+def test_rule_47_an_earlier_field_without_a_valid_link_gives_way() -> None:
     """What was refused above doesn't matter once a valid link is found below."""
     found = find(conference=("https://meet.google.com/new",), location="x", description=URL)
     assert found == RoomFinding(MEET, source="description")
@@ -350,8 +350,8 @@ def test_the_first_problem_is_told() -> None:
     assert "/new" in (found.problem or "")
 
 
-def test_the_first_valid_one_in_a_text() -> None:
-    """Rule 47: several links in one text, the first valid one counts."""
+def test_rule_47_the_first_valid_one_in_a_text() -> None:
+    """Several links in one text, the first valid one counts."""
     other = "https://meet.google.com/def-mnop-xyz"
     found = find(description=f"https://meet.google.com/new {URL} {other}")
     assert found.room == MEET
@@ -508,7 +508,7 @@ def test_a_password_is_in_no_message() -> None:
         (f"g.co/meet/{CODE.upper()}.", LinkPolicy(short=True)),
     ],
 )
-def test_allowed_forms(text: str, allow: LinkPolicy) -> None:
+def test_rule_49_allowed_forms(text: str, allow: LinkPolicy) -> None:
     """Configured, /lookup/ and g.co/meet are taken for a code, and only each its own."""
     assert RoomFinding(MEET, source="location") == find(location=text, allow=allow)
     other = LinkPolicy(lookup=allow.short, short=allow.lookup)
@@ -599,10 +599,10 @@ def test_hostile_texts_are_quick(unit: str) -> None:
     st.tuples(hostile, hostile),
     st.sampled_from([LinkPolicy(), LinkPolicy(lookup=True, short=True)]),
 )
-def test_nothing_raises_and_every_room_is_genuine(
+def test_rule_50_nothing_raises_and_every_room_is_genuine(
     texts: tuple[str, str], allow: LinkPolicy
 ) -> None:
-    """Rule 50, for any text: a room's address is one that we built, or there is none."""
+    """For any text: a room's address is one that we built, or there is none."""
     found = find(
         conference=texts[:1],
         hangout=texts[1],
@@ -658,7 +658,7 @@ def test_a_valid_link_is_found_in_any_safe_text(
 @given(codes, st.integers(0, len(URL)), st.characters(), st.sampled_from(["insert", "replace"]))
 @example(CODE, len("https://meet.google.com"), "@", "insert")
 @example(CODE, len("https://meet.google.com"), "\\", "replace")
-def test_one_wrong_character_never_changes_the_room(
+def test_rule_49_one_wrong_character_never_changes_the_room(
     code: str, at: int, character: str, how: str
 ) -> None:
     """A mutated link is refused, or it still is (to a reader, too) a link to a room on Meet."""
@@ -680,7 +680,9 @@ def test_one_wrong_character_never_changes_the_room(
     st.integers(0, len(f"meet.google.com/{CODE}") - 1),
     st.characters(min_codepoint=128).filter(lambda char: not char.isspace()),
 )
-def test_a_look_alike_letter_is_refused_everywhere(code: str, at: int, letter: str) -> None:
+def test_rule_49_a_look_alike_letter_is_refused_everywhere(
+    code: str, at: int, letter: str
+) -> None:
     """No letter beyond ASCII may stand in for one of the host's or the code's."""
     target = f"meet.google.com/{code}"
     mutated = "https://" + target[:at] + letter + target[at + 1 :]
@@ -690,7 +692,7 @@ def test_a_look_alike_letter_is_refused_everywhere(code: str, at: int, letter: s
 
 @some
 @given(codes, st.lists(st.sampled_from([wrapped, safelinked]), max_size=4))
-def test_wrapped_at_most_twice(code: str, wrappers: list[Callable[[str], str]]) -> None:
+def test_rule_48_wrapped_at_most_twice(code: str, wrappers: list[Callable[[str], str]]) -> None:
     """Two wrappers are opened, a third never is."""
     url = f"https://meet.google.com/{code}"
     text = url

@@ -51,6 +51,8 @@ KNOWN_KEYS = (
     "detail",
     "notes",
     "transcript",
+    "base_resp",
+    "file",
 )
 members = st.lists(st.tuples(st.sampled_from(KNOWN_KEYS), nasty), max_size=3).map(dict)
 bodies = st.binary(max_size=40) | (
@@ -97,6 +99,9 @@ def test_no_answer_can_raise_anything_but_unreadable(raw: bytes) -> None:
         answers.read_checkout_url,
         answers.read_session_id,
         answers.read_state,
+        answers.read_image,
+        answers.read_base_resp,
+        answers.read_file_id,
     ):
         told = complaint_of(reader, raw)
         assert len(told) < 300
@@ -162,6 +167,12 @@ def test_the_smallest_product_comes_first() -> None:
         }
     )
     assert [product.product_id for product in answers.read_products(raw)] == ["small", "big"]
+
+
+def test_products_in_both_spellings() -> None:
+    """Versions of the public client read one each, so nobody knows which comes."""
+    raw = body(products=[{"product_id": "pack_1", "title": "Small", "num_credits": 1000}])
+    assert answers.read_products(raw) == (answers.Product("pack_1", 1000),)
 
 
 @pytest.mark.parametrize(

@@ -371,7 +371,7 @@ def test_a_use_rule_decides_nothing() -> None:
     assert code_of(under, organizer=STRANGER, **UNANSWERED) is Code.WAITING_FOR_ANSWER
 
 
-def test_every_decision_ends_its_trace_with_its_reason() -> None:
+def test_rule_27_every_decision_ends_its_trace_with_its_reason() -> None:
     """`why` shows the steps, and the last one is the verdict."""
     for decision in (decide(event(), policy()), decide(event(room=None), policy())):
         assert decision.trace[-1] == f"{decision.verdict}: {decision.reason}"
@@ -388,7 +388,7 @@ _TEXT = st.text(max_size=40)
     answer=st.sampled_from([each for each in Answer if each is not Answer.ACCEPTED]),
     pattern=_TEXT,
 )
-def test_nothing_that_a_stranger_writes_makes_us_join(
+def test_rule_26_nothing_that_a_stranger_writes_makes_us_join(
     title: str, description: str, email: str, answer: Answer, pattern: str
 ) -> None:
     """Whatever the text: without a yes, a trusted organizer or a rule there is no join."""

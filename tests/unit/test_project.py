@@ -103,6 +103,11 @@ def project() -> Mapping[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 
+def extras_of(content: Mapping[str, Any]) -> list[str]:
+    extras = content["project"]["optional-dependencies"].values()
+    return [requirement for requirements in extras for requirement in requirements]
+
+
 def pins_of(name: str) -> tuple[Pin, ...]:
     return pins_in((ROOT / name).read_text("utf-8"))
 
@@ -115,13 +120,22 @@ def test_runtime_pins_meet_the_project() -> None:
 
 
 def test_development_pins_meet_the_project() -> None:
-    """The tests' environment holds the development group and all of the runtime."""
+    """The tests' environment holds the development group, every extra and the runtime."""
     content = project()
     wanted = content["project"]["dependencies"] + content["dependency-groups"]["dev"]
+    wanted += extras_of(content)
 
     assert unmet(wanted, pins_of("requirements-dev.txt")) == (), (
         "python3 daemon/bootstrap.py lock"
     )
+
+
+def test_runtime_pins_hold_no_extra() -> None:
+    """Whoever installs locum alone gets nothing of what only an extra needs."""
+    extras = {canonicalize_name(Requirement(one).name) for one in extras_of(project())}
+
+    assert "apprise" in extras
+    assert extras & {pin.name for pin in pins_of("requirements.txt")} == set()
 
 
 def test_setup_pins_meet_the_project() -> None:
@@ -149,6 +163,7 @@ def test_extras_of_the_project_are_pinned_whole() -> None:
     """No pyproject dependency asks for an extra that a pin's name alone would hide."""
     content = project()
     wanted = content["project"]["dependencies"] + content["dependency-groups"]["dev"]
+    wanted += extras_of(content)
 
     assert [one for one in wanted if Requirement(one).extras] == []
 

@@ -65,6 +65,12 @@ def waiting(**changes: Any) -> SessionRecord:
     return record(**(base | changes))
 
 
+def in_endless(**changes: Any) -> SessionRecord:
+    """Answer the session in a meeting without an end, which may last to the cap."""
+    session = record(meeting(end=None), **changes)
+    return replace(session, leave_by=session.claimed_at + timedelta(hours=4))
+
+
 def amended(
     events: list[CalendarEvent], now: datetime, session: SessionRecord, **changes: Any
 ) -> SessionRecord:
@@ -144,6 +150,38 @@ def test_rule_07_moved_later_after_we_joined() -> None:
     assert act([moved], at(7), [gone]) == ()
     [stay] = joins(act([moved], at(59.5), [gone]))
     assert stay.key == f"{moved.occurrence}@20261123T110000Z"
+
+
+def test_rule_07_moved_later_with_people_in_the_room() -> None:
+    """Nobody walks out on them; once they are gone we are, and come again at the new S."""
+    moved = event(start=at(60), end=at(90))
+    session = amended([moved], at(5), record(others_present=1))
+    assert act([moved], at(20), [session]) == ()
+    alone = replace(session, others_present=0)
+    assert leaves(act([moved], at(21), [alone])) == {KEY: EndReason.MOVED}
+    gone = replace(alone, phase=Phase.FILED, end_reason=EndReason.MOVED, ended_at=at(21))
+    assert act([moved], at(59), [gone]) == ()
+    assert len(joins(act([moved], at(59.5), [gone]))) == 1
+
+
+def test_rule_07_those_who_stay_until_the_new_start_are_in_it_already() -> None:
+    """Moved by half an hour, nobody left: one presence, and the new E counts."""
+    moved = event(start=at(30), end=at(60))
+    session = amended([moved], at(5), record(others_present=3))
+    session = amended([moved], at(29.5), session)
+    assert (session.leave_by, session.meetings[0].start) == (at(60), at(30))
+    assert leaves(act([moved], at(60), [session])) == {KEY: EndReason.SCHEDULED_END}
+
+
+@pytest.mark.parametrize(
+    "moved", [event(start=at(60), end=at(90)), event(**TOMORROW), event(end=at(5))]
+)
+def test_rule_07_08_10_by_setting_people_hold_nobody(moved: CalendarEvent) -> None:
+    """With stay_with_people off, whoever is there, we leave."""
+    leaving = policy(stay_with_people=False)
+    session = record(others_present=3)
+    assert list(leaves(act([moved], at(10), [session], under=leaving))) == [KEY]
+    assert leaves(act([moved], at(10), [session])) == {}
 
 
 @pytest.mark.parametrize("minutes", [5, 29, 31, 120])
@@ -292,9 +330,11 @@ def test_rule_20_declined_and_unlinked_at_once_is_declined() -> None:
 
 @pytest.mark.parametrize("mark", list(Mark))
 def test_rule_28_a_persons_word_ends_it(mark: Mark) -> None:
-    """Skipped or stopped by hand while we are in: leave, for that reason."""
+    """Skipped, stopped by hand or opted out of while we are in: leave, for that reason."""
     actions = act([event()], at(5), [record()], marks={meeting().occurrence: mark})
-    assert leaves(actions) == {KEY: EndReason.STOPPED_BY_USER}
+    opted_out = mark is Mark.OPT_OUT
+    reason = EndReason.OPTED_OUT if opted_out else EndReason.STOPPED_BY_USER
+    assert leaves(actions) == {KEY: reason}
 
 
 @pytest.mark.parametrize(
@@ -319,6 +359,45 @@ def test_rule_17_18_the_cap_ends_what_has_no_end() -> None:
     assert session.leave_by == cap
     assert act([event(end=None)], cap - timedelta(seconds=1), [session]) == ()
     assert leaves(act([event(end=None)], cap, [session])) == {KEY: EndReason.LENGTH_CAP}
+    late = record(meeting(end=None), claimed_at=at(3), leave_by=at(240))
+    assert leaves(act([event(end=None)], at(240), [late])) == {KEY: EndReason.LENGTH_CAP}
+
+
+@pytest.mark.parametrize("end", [None, TEN])
+def test_rule_17_without_an_end_the_empty_room_is_the_end(end: datetime | None) -> None:
+    """Left when the last of those who came has gone, and not entered again."""
+    endless = event(end=end)
+    session = in_endless(others_present=2, accompanied=True)
+    assert act([endless], at(40), [session]) == ()
+    emptied = replace(session, others_present=0)
+    assert act([endless], at(40), [emptied]) == (Leave(KEY, EndReason.ROOM_EMPTY),)
+    leaving = replace(emptied, phase=Phase.LEAVING, end_reason=EndReason.ROOM_EMPTY)
+    assert act([endless], at(40), [leaving]) == ()
+    gone = replace(leaving, phase=Phase.FILED, ended_at=at(41))
+    assert act([endless], at(42), [gone]) == ()
+    assert decision_of(plan([endless], at(42), records=[gone])).code is Code.ENDED_BEFORE
+
+
+@pytest.mark.parametrize(
+    ("minutes", "others", "came"), [(40, 0, False), (40, None, False), (9, 0, True)]
+)
+def test_rule_17_a_room_where_nobody_has_come_yet_is_waited_in(
+    minutes: float,
+    others: int | None,
+    came: bool,  # noqa: FBT001 - A case of the table.
+) -> None:
+    """Nobody came yet, the engine can't see, or those who met before us have just gone."""
+    session = in_endless(others_present=others, accompanied=came)
+    assert act([event(end=None)], at(minutes), [session]) == ()
+
+
+def test_rule_17_a_meeting_that_has_an_end_outlives_an_empty_room() -> None:
+    """They may be back from their break; and the one after it in the room still comes."""
+    session = record(others_present=0, accompanied=True)
+    assert act([event()], at(15), [session]) == ()
+    endless, later = event("endless", end=None), event("later", start=at(30), end=at(60))
+    both = record(meeting("endless", end=None), others_present=0, accompanied=True)
+    assert leaves(act([endless, later], at(15), [both])) == {both.key: EndReason.ROOM_EMPTY}
 
 
 # ── rooms and links ──────────────────────────────────────────────────────────────────────
@@ -368,6 +447,13 @@ def test_rule_45_the_link_removed_before_and_while_in_it() -> None:
     assert endless.leave_by == endless.claimed_at + timedelta(hours=4)
 
 
+def test_rule_45_the_link_removed_after_we_were_dropped() -> None:
+    """Nobody enters a room again that the event doesn't name any more."""
+    dropped = waiting(admitted_at=TEN)
+    [action] = act([event(room=None)], at(2), [dropped])
+    assert action == GiveUp(KEY, Phase.ENDED, EndReason.UNWANTED)
+
+
 def test_rule_45_the_link_removed_and_the_meeting_moved_away() -> None:
     """There is nothing to stay for."""
     assert leaves(act([event(room=None, **TOMORROW)], at(5), [record()])) == {
@@ -413,6 +499,12 @@ def test_rule_44_after_the_grace_it_is_given_up() -> None:
     assert action == GiveUp(KEY, Phase.FAILED, EndReason.ENGINE_LOST)
     failed = replace(waiting(), phase=Phase.FAILED, ended_at=at(10), retry_at=None)
     assert act([event()], at(10), [failed]) == ()
+
+
+def test_rule_44_the_pauses_grow_and_the_last_one_repeats() -> None:
+    """Five seconds, fifteen, forty-five, and then a minute and a half each time."""
+    pauses = [policy().retry.delay_after(n).total_seconds() for n in range(1, 7)]
+    assert pauses == [5, 15, 45, 90, 90, 90]
 
 
 def test_rule_44_never_past_the_end() -> None:

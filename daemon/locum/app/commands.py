@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from locum import __version__
@@ -23,15 +23,17 @@ from locum.core.model import (
     SessionRecord,
     instant_label,
 )
+from locum.core.pacing import AccountPace
 from locum.errors import PermanentError, TransientError
 from locum.ledger import Ledger
 from locum.ports import Clock
+from locum.push import PushReport
 
 
 class Commands:
     """The handlers by name; their arguments and answers are JSON values."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - Everything that a person can ask about.
         self,
         *,
         ledger: Ledger,
@@ -41,6 +43,8 @@ class Commands:
         reload: Callable[[], Awaitable[ReloadOutcome]],
         poll_soon: Callable[[], None],
         keeper: PersonaKeeper,
+        paces: Callable[[], Mapping[str, AccountPace]],
+        push: Callable[[], Iterable[PushReport]],
     ) -> None:
         self._ledger = ledger
         self._clock = clock
@@ -49,6 +53,8 @@ class Commands:
         self._reload = reload
         self._poll_soon = poll_soon
         self._keeper = keeper
+        self._paces = paces
+        self._push = push
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -87,8 +93,24 @@ class Commands:
             "now": now.isoformat(),
             "config": str(store.current.path),
             "config_problems": list(store.problems),
+            "ledger_recovery": reports.recovery(self._ledger, now),
+            "held_back": [
+                {"title": title, "reason": reason}
+                for title, reason in self._controller.held_back
+            ],
             "calendars": reports.calendars(self._ledger),
             "personas": await self._keeper.reports(),
+            "paces": reports.paces(self._paces()),
+            "shortages": [
+                {
+                    "engine": shortage.engine,
+                    "start": shortage.start.isoformat(),
+                    "since": shortage.since.isoformat(),
+                    "problem": shortage.problem,
+                }
+                for shortage in self._controller.shortages
+            ],
+            "push": [reports.push(each) for each in self._push()],
             "armed": self._controller.agenda.armed,
             "next": [reports.planned(item, policy, prices) for item in ahead[:5]],
             "left_alone": [reports.planned(item, policy, prices) for item in left_alone[:5]],

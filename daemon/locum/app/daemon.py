@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import random
 import signal
 import time
 from collections.abc import Mapping
@@ -23,15 +22,18 @@ from locum.app.commands import Commands
 from locum.app.parts import (
     Workshop,
     clock_of,
+    notify_of,
     pace_of,
     personas_of,
     policy_of,
     prices_of,
     purse_of,
+    push_of,
     sinks_of,
 )
 from locum.app.personas import PersonaKeeper
 from locum.app.places import ledger_path, socket_path
+from locum.app.recovery import settle_lost_sessions
 from locum.attendance import Company, attendances
 from locum.config.model import Config
 from locum.config.places import state_dir
@@ -39,16 +41,18 @@ from locum.config.store import ConfigStore, Reload, ReloadOutcome
 from locum.config.watch import watch
 from locum.control import ControlServer
 from locum.controller import Controller, Setting
-from locum.core.model import Judged
+from locum.core.model import CalendarRef, Judged
 from locum.debrief import Debrief
 from locum.dispatch import InProcess
 from locum.errors import LocumError, TransientError
-from locum.ledger import Ledger, StateLock
-from locum.ledger.backup import keep_backup, open_ledger
+from locum.ledger import Ledger, LedgerError, StateLock
+from locum.ledger.backup import keep_backup, names_that_last, open_ledger
 from locum.ledger.hold import Hold
 from locum.metrics import Metrics, serve_metrics
+from locum.notifying import Notifications
 from locum.persona import Wardrobe
 from locum.polling import Polling
+from locum.push import Bell, Push
 from locum.systemd import Notifier, watchdog_interval
 from locum.tasks import Tasks
 from locum.wakeups import TICK, Wakeups
@@ -62,7 +66,6 @@ _TIME_TO_FILE = timedelta(seconds=30)
 _WATCH_AGAIN_S = 5.0
 
 _BACKUP_LOOK_S = 3600.0
-_BUSY_MARGIN = timedelta(minutes=15)
 _NEEDS_RESTART = ("state_dir", "runtime_dir", "metrics", "stage")
 
 
@@ -88,6 +91,7 @@ class Daemon:
             ledger_path(self._state), backups=self._backups, now=self._clock.now()
         )
         self._ledger = Ledger(opened.database)
+        self._ledger.database.on_damage = self._ledger_damaged
         self._metrics = Metrics()
         self._workshop = Workshop(self._clock, self._state, environ)
         self._keeper = PersonaKeeper(
@@ -121,6 +125,20 @@ class Daemon:
             metrics=self._metrics,
             setting=self._setting(config),
             arm=self._wakeups.arm,
+            on_pass=self._pass_ended,
+        )
+        self._notices = Notifications(
+            ledger=self._ledger,
+            clock=self._clock,
+            controller=self._controller,
+            config_problems=lambda: self._store.problems,
+            setting=notify_of(config, store.current.path, environ),
+        )
+        self._push = Push(
+            ledger=self._ledger,
+            clock=self._clock,
+            metrics=self._metrics,
+            ring=self._ring,
         )
         self._polling = Polling(
             ledger=self._ledger,
@@ -128,9 +146,16 @@ class Daemon:
             metrics=self._metrics,
             sources=self._workshop.sources(config),
             pace=pace_of(config),
-            busy=lambda now: self._controller.agenda.busy(now, _BUSY_MARGIN),
-            on_change=self._controller.events_changed,
+            near_from=self._controller.agenda.near_from,
+            on_change=self._controller.calendar_changed,
+            rings=self._push.covers,
         )
+        self._bell = Bell(
+            now=self._clock.now,
+            poll_after=self._wakeups.poll_after,
+            is_failing=self._polling.is_failing,
+        )
+        self._change_push(config)
         self._commands = Commands(
             ledger=self._ledger,
             clock=self._clock,
@@ -139,10 +164,18 @@ class Daemon:
             reload=self.reload,
             poll_soon=self._poll_soon,
             keeper=self._keeper,
+            paces=self._polling.paces,
+            push=self._push.reports,
         )
 
     async def run(self) -> None:
-        """Attend until SIGTERM or SIGINT; then end what was begun, and return."""
+        """Attend until SIGTERM or SIGINT; then end what was begun, and return.
+
+        Raises:
+            LedgerError: The ledger was found to be damaged; the next start restores it, and
+                adopts the presences that could be left to it.
+            PermanentError: The control socket or the metrics' port can't be had.
+        """
         # Signals first: from here on a stop is one in order. Then all that can fail: what
         # comes after it begins presences, and nothing may end us before they are ended.
         loop = asyncio.get_running_loop()
@@ -163,7 +196,18 @@ class Daemon:
             finally:
                 # The control socket stays until the end: one may ask how far the stop has come.
                 await self._stop()
+        damage = self._ledger.database.damage
+        if damage is not None:
+            raise LedgerError(
+                f"The ledger {self._ledger.database.path} is damaged: {damage}. Start again: "
+                "what is damaged is kept aside, and the ledger restored."
+            )
         _log.info("daemon_stopped")
+
+    def _ledger_damaged(self) -> None:
+        """Only a start can restore it, and systemd makes one of an end with an error."""
+        _log.error("ledger_damaged", problem=self._ledger.database.damage)
+        self._stopping.set()
 
     def _begin(self) -> None:
         if not self._stopping.is_set():
@@ -172,9 +216,12 @@ class Daemon:
             self._wakeups.start()
             self._poll_soon()
             self._tasks.start("controller", self._controller.run())
+            self._tasks.start("push", self._push.run())
+            self._tasks.start("notices", self._notices.run())
             self._tasks.start("config", self._watch_config())
             self._tasks.start("backups", self._keep_backups())
             self._tasks.start("personas", self._keeper.watch(self._upcoming))
+            self._tasks.start("recovery", self._settle_lost_sessions())
             self._tasks.start("watchdog", self._feed_watchdog())
             self._log_start()
         self._notifier.ready()
@@ -184,7 +231,12 @@ class Daemon:
         _log.info("daemon_stopping", sessions=len(self._dispatcher.running()))
         try:
             await self._wakeups.stop()
-            await self._controller.stop(_TIME_TO_LEAVE, filing=_TIME_TO_FILE)
+            if self._ledger.database.damage is None:
+                await self._controller.stop(_TIME_TO_LEAVE, filing=_TIME_TO_FILE)
+            else:
+                keys = names_that_last(self._ledger.database.path, self._dispatcher.running())
+                _log.info("sessions_handed_over", sessions=sorted(keys))
+                await self._controller.hand_over(keys, _TIME_TO_LEAVE)
         finally:
             await self._tasks.cancel()
             await self._workshop.aclose()
@@ -219,8 +271,14 @@ class Daemon:
         sinks = sinks_of(config, self._state)
         purse = purse_of(config, self._ledger.database)
         self._keeper.take(personas)
-        policy = policy_of(config, self._keeper.standings)
-        setting = Setting(policy, engines, prices_of(config), purse)
+        setting = Setting(
+            policy_of(config, self._keeper.standings),
+            engines,
+            prices_of(config),
+            purse,
+            notice=timedelta(0) if config.notify is None else config.notify.before,
+            funds_ahead=config.budget.check_ahead,
+        )
         self._engines = engines
         self._keeper.wardrobe.cloners = cloners
         self._debrief.engines, self._debrief.personas = engines, personas
@@ -248,18 +306,33 @@ class Daemon:
         now = self._clock.now()
         return [item for item in self._controller.agenda.judged if item.event.start >= now]
 
+    def _change_push(self, config: Config) -> None:
+        # Without push too: what an earlier config had opened is to be stopped.
+        self._push.change(
+            push_of(config), self._workshop.channel_sources(config), self._polling.calendars
+        )
+
     # ── waking ───────────────────────────────────────────────────────────────────────────
 
     def _instant_came(self) -> None:
         self._controller.ask()
 
+    def _ring(self, calendar: CalendarRef) -> None:
+        self._polling.hurry(calendar)
+        self._bell.ring(calendar)
+
+    def _pass_ended(self) -> None:
+        self._notices.ask()
+
     def _time_jumped(self) -> None:
         self._polling.read_all_in_full()
         self._poll_soon()
-        self._controller.ask()
+        self._controller.look_back()
 
     async def _poll(self, calendar: Any) -> timedelta | None:
-        wait = await self._polling.poll(calendar)
+        wait = await self._bell.read(calendar, self._polling.poll)
+        for outdated in self._polling.take_outdated():
+            self._wakeups.poll_after(outdated, timedelta(0))
         self._release_hold()
         return wait
 
@@ -276,6 +349,10 @@ class Daemon:
             _log.info("ledger_reconciled")
         self._controller.ask()
 
+    async def _settle_lost_sessions(self) -> None:
+        await settle_lost_sessions(self._ledger, lambda: self._engines, self._clock)
+        self._release_hold()
+
     async def _keep_backups(self) -> None:
         """Copy the ledger once a day; the copy's name tells the day, so asking often is cheap."""
         while True:
@@ -285,11 +362,9 @@ class Daemon:
             await asyncio.sleep(_BACKUP_LOOK_S)
 
     def _poll_soon(self) -> None:
-        """Read every calendar now; many of them a little apart."""
+        """Read every calendar now, as fast as the quota lets us."""
         self._wakeups.forget_polls()
-        spread = min(len(self._polling.calendars) * 0.05, 20.0)
-        for calendar in self._polling.calendars:
-            wait = timedelta(seconds=random.uniform(0, spread))  # noqa: S311 - No secret.
+        for calendar, wait in self._polling.first_waits().items():
             self._wakeups.poll_after(calendar, wait)
 
     async def _feed_watchdog(self) -> None:
@@ -354,8 +429,10 @@ class Daemon:
             return ReloadOutcome(Reload.REJECTED, problems=(str(error),))
         self._taken = config
         self._polling.change(sources, pace_of(config))
+        self._change_push(config)
         self._tidy()
         self._controller.change_setting(setting)
+        self._notices.change(notify_of(config, self._store.current.path, self._environ))
         self._poll_soon()
         _log.info("config_reloaded", changes=outcome.changes)
         late = [change for change in outcome.changes if change.startswith(_NEEDS_RESTART)]

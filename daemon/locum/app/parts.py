@@ -6,8 +6,11 @@ rebuilt calendar would sign in anew.
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +19,16 @@ from dateutil.tz import tzlocal
 from locum.app.personas import card_in
 from locum.app.places import persona_folder
 from locum.calendars.google import GoogleCalendarSource
+from locum.calendars.google_push import GooglePush
 from locum.calendars.google_token import GoogleAccount
 from locum.clock import StageClock, SystemClock
 from locum.config.model import Account, Config, PersonaTable, PikaStream, RuleAction
 from locum.config.model import Rule as RuleTable
+from locum.config.values import home_directory
 from locum.core.identity import Standing
 from locum.core.money import Caps
+from locum.core.notices import Kind
+from locum.core.pacing import Limits
 from locum.core.policy import Effect, Policy, Rule
 from locum.engines.openai_images import OpenAIImages
 from locum.engines.pikastream import PikaStreamEngine, PikaStreamSettings
@@ -30,16 +37,20 @@ from locum.engines.pikastream_key import find_key
 from locum.engines.pikastream_voice import PikaStreamVoices
 from locum.errors import PermanentError
 from locum.ledger import Database, Purse
+from locum.notify import Targets
+from locum.notifying import NotifySetting
 from locum.persona import PersonaCard
 from locum.polling import Pace
 from locum.ports import (
     CalendarSource,
+    ChannelSource,
     Clock,
     ImageMaker,
     PresenceEngine,
     SummarySink,
     VoiceCloner,
 )
+from locum.push import PushSettings
 from locum.sinks import MarkdownFolder
 
 _EFFECTS = {
@@ -67,18 +78,31 @@ class Workshop:
     _built: dict[tuple[str, str], _Built] = field(default_factory=dict)
     _retired: list[Any] = field(default_factory=list)
 
-    def sources(self, config: Config) -> tuple[CalendarSource, ...]:
-        accounts = [
+    def _accounts(self, config: Config) -> list[GoogleAccount]:
+        return [
             google_account(account, config, self.state_dir)
             for account in config.calendar.accounts
         ]
+
+    def sources(self, config: Config) -> tuple[CalendarSource, ...]:
         return tuple(
             self._keep(
                 ("source", account.name),
                 account,
                 lambda account=account: GoogleCalendarSource(account, clock=self.clock),
             )
-            for account in accounts
+            for account in self._accounts(config)
+        )
+
+    def channel_sources(self, config: Config) -> tuple[ChannelSource, ...]:
+        """Answer what opens push channels; it costs nothing while nobody uses it."""
+        return tuple(
+            self._keep(
+                ("push", account.name),
+                account,
+                lambda account=account: GooglePush(account, clock=self.clock),
+            )
+            for account in self._accounts(config)
         )
 
     def engines(self, config: Config) -> dict[str, PresenceEngine]:
@@ -96,7 +120,9 @@ class Workshop:
             name: self._keep(
                 ("voices", name),
                 table,
-                lambda table=table: PikaStreamVoices(pikastream_settings(table, self.environ)),
+                lambda table=table: PikaStreamVoices(
+                    pikastream_settings(table, self.environ), clock=self.clock
+                ),
             )
             for name, table in config.engines.items()
         }
@@ -124,6 +150,7 @@ def pikastream_settings(table: PikaStream, environ: Mapping[str, str]) -> PikaSt
         key_file=table.api_key_file,
         price_per_minute=table.price_per_minute,
         minimum_balance=table.minimum_balance,
+        credits_per_dollar=table.credits_per_dollar,
         ready_timeout=table.ready_timeout,
     )
 
@@ -179,6 +206,7 @@ def policy_of(config: Config, standings: Mapping[str, Standing] | None = None) -
         join_unanswered=attend.join_unanswered,
         join_all_day=attend.join_all_day,
         leave_when_cancelled=attend.leave_when_cancelled,
+        stay_with_people=attend.stay_with_people,
         platforms=attend.platforms,
         rules=tuple(_rule(number, rule) for number, rule in enumerate(config.rules, start=1)),
         default_persona=attend.persona or _only(config.personas),
@@ -237,6 +265,29 @@ def sinks_of(config: Config, state_dir: Path) -> tuple[SummarySink, ...]:
     return tuple(MarkdownFolder(sink.name, sink.folder) for sink in config.sinks)
 
 
+def notify_of(config: Config, path: Path, environ: Mapping[str, str]) -> NotifySetting | None:
+    """Answer how the owner is told, None if not; `path` is the config's."""
+    table = config.notify
+    if table is None:
+        return None
+    kinds = {kind for kind in Kind if getattr(table.kinds, kind.value, False)}
+    home = home_directory(environ.get("HOME"), os.getuid())
+    usual = home is not None and path == home / ".config/locum/locum.toml"
+    return NotifySetting(
+        before=table.before,
+        kinds=frozenset(kinds | {Kind.BEFORE}),
+        zone=tzlocal(),
+        targets=targets_of(config, environ),
+        options="" if usual else f" --config {shlex.quote(str(path))}",
+    )
+
+
+def targets_of(config: Config, environ: Mapping[str, str]) -> Targets:
+    """Answer where the owner is told. On a stage, nothing leaves this machine."""
+    urls_file = None if config.notify is None else config.notify.urls_file
+    return Targets(urls_file, environ=environ, loopback_only=config.stage is not None)
+
+
 def prices_of(config: Config) -> dict[str, float]:
     """Answer what a minute costs, in US dollars, by engine."""
     return {name: engine.price_per_minute for name, engine in config.engines.items()}
@@ -246,7 +297,7 @@ def purse_of(config: Config, database: Database) -> Purse:
     """Answer the purse that holds to `[budget]`; days and months are those of this machine."""
     return Purse(
         database,
-        Caps.of_dollars(**config.budget.model_dump()),
+        Caps.of_dollars(**config.budget.model_dump(exclude={"check_ahead"})),
         max_length=config.attend.max_length,
         zone=tzlocal(),
     )
@@ -259,4 +310,22 @@ def pace_of(config: Config) -> Pace:
         idle=calendar.poll_idle,
         horizon=calendar.horizon,
         delta_from=calendar.delta_from,
+        safety=timedelta(0) if calendar.push is None else calendar.push.safety_poll,
+        keep_refused=calendar.keep_refused,
+        limits=Limits(
+            per_minute=calendar.requests_per_minute,
+            project_per_day=calendar.requests_per_day,
+        ),
+    )
+
+
+def push_of(config: Config) -> PushSettings | None:
+    push = config.calendar.push
+    if push is None:
+        return None
+    return PushSettings(
+        public_url=push.public_url,
+        host=push.listen_host,
+        port=push.listen_port,
+        lifetime=push.ttl,
     )

@@ -8,12 +8,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from locum.core.model import Judged, OccurrenceKey, SessionRecord
+from locum.core.pacing import AccountPace
 from locum.core.planning import meeting_of
 from locum.core.policy import Policy
 from locum.errors import PermanentError
 from locum.ledger import Attempt, Ledger, identity_of
+from locum.ledger.database import read_optional_instant
+from locum.ledger.hold import Hold
+from locum.push import PushReport
 
 _MINUTE = timedelta(minutes=1)
+_TOLD_FOR = timedelta(days=7)
 
 
 def planned(item: Judged, policy: Policy, prices: Mapping[str, float]) -> dict[str, Any]:
@@ -86,6 +91,27 @@ def _identity(attempts: Iterable[Attempt]) -> dict[str, Any] | None:
     return None if found is None else dataclasses.asdict(found)
 
 
+def recovery(ledger: Ledger, now: datetime) -> dict[str, Any] | None:
+    """What became of a damaged ledger; None if none was restored in the last week.
+
+    `reconciled` says that nothing is held back any more because of it.
+    """
+    database = ledger.database
+    at = read_optional_instant(database.meta("restored_at"))
+    hold = Hold.of(database)
+    if at is None or (hold is None and now - at > _TOLD_FOR):
+        return None
+    return {
+        "at": at.isoformat(),
+        "damage": database.meta("damage"),
+        "quarantined": database.meta("quarantined"),
+        "restored_from": database.meta("restored_from"),
+        "sessions_known": database.meta("sessions_known") == "yes",
+        "known_until": database.meta("known_until"),
+        "reconciled": hold is None,
+    }
+
+
 def calendars(ledger: Ledger) -> list[dict[str, Any]]:
     return [
         {
@@ -98,6 +124,16 @@ def calendars(ledger: Ledger) -> list[dict[str, Any]]:
     ]
 
 
+def push(report: PushReport) -> dict[str, Any]:
+    """How one calendar's push does: `heard_at` None while nothing proves that it works."""
+    return {
+        "calendar": str(report.calendar),
+        "expires_at": _iso(report.expires_at),
+        "heard_at": _iso(report.heard_at),
+        "problem": report.problem,
+    }
+
+
 def opt_outs(ledger: Ledger) -> list[dict[str, Any]]:
     """The series in which somebody wants no stand-in, the newest first."""
     return [
@@ -108,6 +144,24 @@ def opt_outs(ledger: Ledger) -> list[dict[str, Any]]:
             "by": said.by,
         }
         for said in ledger.calendars.opt_outs()
+    ]
+
+
+def paces(found: Mapping[str, AccountPace]) -> list[dict[str, Any]]:
+    """How often each account's calendars are read.
+
+    `stretched`: less often than the config asks for, because of the quota.
+    """
+    return [
+        {
+            "account": account,
+            "near": pace.near,
+            "idle": pace.idle,
+            "near_every_s": round(pace.periods.near.total_seconds(), 1),
+            "idle_every_s": round(pace.periods.idle.total_seconds(), 1),
+            "stretched": pace.is_stretched,
+        }
+        for account, pace in found.items()
     ]
 
 

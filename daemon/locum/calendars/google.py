@@ -1,59 +1,27 @@
 """Reads Google calendars: the one `CalendarSource` there is so far.
 
-Google's client blocks and knows no total timeout, so each source has one worker thread, and
-an event loop that waits only so long. A worker that overstays is cut off and left behind;
-the next reading gets a new one. Decides nothing: what to attend is the core's affair.
+Decides nothing: what to attend is the core's affair.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
-
-import anyio
 
 from locum.calendars.google_auth import status
 from locum.calendars.google_token import GoogleAccount, can_read_events
-from locum.core.model import CalendarAccess, CalendarReading, CalendarRef, TimeWindow
-from locum.errors import HumanNeededError, LocumError, PermanentError, TransientError
+from locum.calendars.google_worker import GoogleWorker
+from locum.core.model import (
+    CalendarAccess,
+    CalendarEvent,
+    CalendarReading,
+    CalendarRef,
+    TimeWindow,
+)
+from locum.errors import HumanNeededError, PermanentError, TransientError
 from locum.ports import Clock, Delta, Finding, Health
 
-if TYPE_CHECKING:
-    from locum.calendars.google_client import GoogleClient
-
-_T = TypeVar("_T")
-
 _PROBED = timedelta(days=1)
-
-
-class _Worker:
-    """A thread and the client that lives in it."""
-
-    def __init__(self, account: GoogleAccount, clock: Clock) -> None:
-        self._account = account
-        self._clock = clock
-        self._client: GoogleClient | None = None
-        self.executor = ThreadPoolExecutor(
-            max_workers=1, thread_name_prefix=f"google:{account.name}"
-        )
-
-    def call(self, work: Callable[[GoogleClient], _T]) -> _T:
-        """Do `work` with the client; to be run in the thread."""
-        if self._client is None:
-            # Takes a second and 49 MB: paid by whoever reads a calendar, off the loop.
-            from locum.calendars.google_client import GoogleClient
-
-            self._client = GoogleClient(self._account, now=self._clock.now)
-        return work(self._client)
-
-    def abandon(self) -> None:
-        """Cut the call in progress off, and let the thread end by itself."""
-        if self._client is not None:
-            self._client.abort()
-        self.executor.shutdown(wait=False, cancel_futures=True)
 
 
 class GoogleCalendarSource:
@@ -69,8 +37,7 @@ class GoogleCalendarSource:
         self._calendars = tuple(
             CalendarRef(account.name, each) for each in dict.fromkeys(account.calendars)
         )
-        self._turn = anyio.Lock()
-        self._worker: _Worker | None = None
+        self._worker = GoogleWorker(account, clock=clock)
 
     @property
     def calendars(self) -> tuple[CalendarRef, ...]:
@@ -83,10 +50,11 @@ class GoogleCalendarSource:
             TransientError: Busy, out of quota, unreachable, or an answer that makes no
                 sense; `retry_after` says when to ask again.
             HumanNeededError: The sign-in has ended; `hint` says how to renew it.
-            PermanentError: This calendar can't be read (gone, or not shared any more).
+            GoneError: The calendar is gone, or not shared any more.
+            PermanentError: This calendar can't be read.
         """
         fetched_at = self._clock.now()
-        listing = await self._call(lambda client: client.list_window(calendar, window))
+        listing = await self._worker.call(lambda client: client.list_window(calendar, window))
         return CalendarReading(
             calendar=calendar,
             fetched_at=fetched_at,
@@ -95,7 +63,15 @@ class GoogleCalendarSource:
             removed_ids=tuple(listing.collected.removed),
             malformed=tuple(listing.collected.malformed.values()),
             access=listing.access,
+            requests=listing.requests,
         )
+
+    async def find(self, calendar: CalendarRef, event_id: str) -> CalendarEvent | None:
+        """Ask for one event by its id, wherever it has moved to; None if there is none.
+
+        Raises as `read` does.
+        """
+        return await self._worker.call(lambda client: client.find(calendar, event_id))
 
     async def changes(self, calendar: CalendarRef, sync_token: str) -> Delta:
         """Ask cheaply whether anything changed since `sync_token` was given.
@@ -103,7 +79,7 @@ class GoogleCalendarSource:
         With an empty token nothing counts as changed, and the first token is answered.
         Raises as `read` does.
         """
-        return await self._call(lambda client: client.list_changes(calendar, sync_token))
+        return await self._worker.call(lambda client: client.list_changes(calendar, sync_token))
 
     async def check(self) -> tuple[Finding, ...]:
         """Try the sign-in and each calendar, changing nothing. Raises nothing."""
@@ -113,35 +89,7 @@ class GoogleCalendarSource:
         return (*sign_in, *calendars)
 
     async def aclose(self) -> None:
-        if self._worker is not None:
-            self._abandon(self._worker)
-
-    async def _call(self, work: Callable[[GoogleClient], _T]) -> _T:
-        deadline = self._account.read_deadline.total_seconds()
-        async with self._turn:
-            if self._worker is None:
-                self._worker = _Worker(self._account, self._clock)
-            worker = self._worker
-            try:
-                with anyio.fail_after(deadline):
-                    loop = asyncio.get_running_loop()
-                    return await loop.run_in_executor(worker.executor, worker.call, work)
-            except LocumError:
-                raise
-            except TimeoutError as error:
-                self._abandon(worker)
-                raise TransientError(
-                    f"account {self._account.name}: Google took over {deadline:g} s to answer"
-                ) from error
-            except BaseException:
-                # Cancelled: the thread may sit in its call for minutes.
-                self._abandon(worker)
-                raise
-
-    def _abandon(self, worker: _Worker) -> None:
-        if self._worker is worker:
-            self._worker = None
-        worker.abandon()
+        self._worker.close()
 
     # ── self-checks ──────────────────────────────────────────────────────────────────────
 
@@ -169,7 +117,7 @@ class GoogleCalendarSource:
         now = self._clock.now()
         window = TimeWindow(now, now + _PROBED)
         try:
-            access = await self._call(lambda client: client.probe(calendar, window))
+            access = await self._worker.call(lambda client: client.probe(calendar, window))
         except TransientError as error:
             return Finding(subject, Health.WARNING, str(error), "Try again in a minute.")
         except HumanNeededError as error:

@@ -1,8 +1,9 @@
 """Google's own client, kept on a short lead: bounded answers, bounded time, one thread.
 
 httplib2 isn't thread-safe, reads any answer to its end, and has no total timeout. So a
-client belongs to one worker thread, refuses answers over a limit, and can be aborted from
-outside, which cuts its connections.
+client works for one thread at a time, refuses answers over a limit, and can be aborted from
+outside, which cuts its connections. What describes the API is shared by all clients: it holds
+no connection, and takes a megabyte.
 
 Imports Google's libraries, which take a second and 49 MB: import this module where it is
 needed.
@@ -11,10 +12,12 @@ needed.
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -30,7 +33,7 @@ from googleapiclient.discovery import build_from_document  # type: ignore[attr-d
 from googleapiclient.discovery_cache import get_static_doc
 
 from locum.calendars.google_errors import SyncTokenExpiredError, translated
-from locum.calendars.google_events import Collected, PageContext
+from locum.calendars.google_events import Collected, PageContext, parse_item
 from locum.calendars.google_token import (
     CALENDAR_SCOPE,
     GOOGLE_TOKEN_URI,
@@ -43,8 +46,8 @@ from locum.calendars.google_token import (
     token_lock,
     write_token,
 )
-from locum.core.model import CalendarAccess, CalendarRef, TimeWindow
-from locum.errors import HumanNeededError, PermanentError, TransientError
+from locum.core.model import CalendarAccess, CalendarEvent, CalendarRef, TimeWindow
+from locum.errors import GoneError, HumanNeededError, PermanentError, TransientError
 from locum.ports import Delta
 
 RESPONSE_LIMIT = 32 * 1024 * 1024
@@ -63,6 +66,11 @@ _EVENT_FIELDS = (
 )
 _WINDOW_FIELDS = f"kind,nextPageToken,accessRole,timeZone,items({_EVENT_FIELDS})"
 _DELTA_FIELDS = "kind,nextPageToken,nextSyncToken,items(id)"
+
+_MANY = 10
+"""With so many calendars an account's next poll comes soon enough to keep a connection."""
+
+_KEPT_S = 15.0
 
 # google-auth takes a token for expired a few minutes early; ours must outlast that.
 _FRESH_FOR = timedelta(minutes=4)
@@ -149,17 +157,18 @@ class WindowListing:
 
     collected: Collected
     access: CalendarAccess
+    requests: int
 
 
 class GoogleClient:
-    """Reads calendars as one account. For one thread only, except `abort`."""
+    """Reads calendars as one account. For one thread at a time, except `abort`."""
 
     def __init__(self, account: GoogleAccount, *, now: Callable[[], datetime]) -> None:
         self._account = account
         self._now = now
         self._http = _BoundedHttp(account)
+        self._last_used = time.monotonic()
         self._aborted = threading.Event()
-        self._events: Any = None
         self._service_token: tuple[str, datetime] | None = None
 
     def abort(self) -> None:
@@ -167,10 +176,15 @@ class GoogleClient:
         self._aborted.set()
         self._http.cut()
 
+    def close(self) -> None:
+        """Close what was kept open. For the thread that works with it, or when none does."""
+        self._http.close()
+
     def list_window(self, calendar: CalendarRef, window: TimeWindow) -> WindowListing:
         """Read every event in `window`, all pages or none."""
         collected = Collected()
         access = CalendarAccess.DETAILS
+        requests = 0
         for page in self._pages(
             calendar,
             singleEvents=True,
@@ -184,7 +198,8 @@ class GoogleClient:
             context = PageContext.of_page(calendar, page)
             access = context.access
             collected.add(_items(page, calendar), context)
-        return WindowListing(collected, access)
+            requests += 1
+        return WindowListing(collected, access, requests)
 
     def list_changes(self, calendar: CalendarRef, sync_token: str) -> Delta:
         """Ask what moved since `sync_token`; with an empty one, only where "now" is."""
@@ -197,18 +212,22 @@ class GoogleClient:
             "fields": _DELTA_FIELDS,
         }
         next_token: object = None
+        requests = 0
         try:
             for page in self._pages(calendar, syncToken=sync_token or None, **shape):
                 changed = changed or bool(_items(page, calendar))
                 next_token = page.get("nextSyncToken")
+                requests += 1
         except SyncTokenExpiredError:
             if not sync_token:
                 raise
-            return Delta(changed=True, sync_token=None)
+            return Delta(changed=True, sync_token=None, requests=requests + 1)
         if not isinstance(next_token, str) or not next_token:
             # The place to go on from is lost, or never given: reading all of it is always right.
-            return Delta(changed=True, sync_token=None)
-        return Delta(changed=changed and bool(sync_token), sync_token=next_token)
+            return Delta(changed=True, sync_token=None, requests=requests)
+        return Delta(
+            changed=changed and bool(sync_token), sync_token=next_token, requests=requests
+        )
 
     def probe(self, calendar: CalendarRef, window: TimeWindow) -> CalendarAccess:
         """Try whether the calendar can be read, and how much of it."""
@@ -222,16 +241,54 @@ class GoogleClient:
         with contextlib.closing(pages):
             return PageContext.of_page(calendar, next(pages)).access
 
-    def _pages(
-        self, calendar: CalendarRef, **parameters: Any
-    ) -> Generator[dict[str, object], None, None]:
-        with contextlib.ExitStack() as stack:
-            # Polls are minutes apart; a connection kept that long is usually dead.
-            stack.callback(self._http.close)
+    def execute(self, calendar: CalendarRef, build: Callable[[Any], Any]) -> object:
+        """Send the one request that `build` makes of Google's client; answers what it answers.
+
+        Not repeated here, whatever comes of it.
+        """
+        with (
+            self._signed_in(calendar) as authorized,
+            translated(self._account, calendar, now=self._now),
+        ):
+            if self._aborted.is_set():
+                raise TransientError(f"calendar {calendar}: the request was broken off")
+            answer: object = build(_service(self._account.api_root)).execute(
+                http=authorized, num_retries=0
+            )
+        return answer
+
+    def find(self, calendar: CalendarRef, event_id: str) -> CalendarEvent | None:
+        """Ask for one event by its id, wherever it has moved to; None if there is none.
+
+        An all-day event counts as none: without its calendar's zone it has no instant.
+        """
+        try:
+            with self._signed_in(calendar) as authorized:
+                item = self._ask(
+                    calendar,
+                    lambda events: events.get(
+                        calendarId=calendar.calendar_id, eventId=event_id, fields=_EVENT_FIELDS
+                    ),
+                    authorized,
+                )
+        except GoneError:
+            return None
+        found = parse_item(item, PageContext(calendar))
+        return found if isinstance(found, CalendarEvent) and not found.all_day else None
+
+    @contextlib.contextmanager
+    def _signed_in(self, calendar: CalendarRef) -> Iterator[Any]:
+        with self._connected():
             with translated(self._account, calendar, now=self._now):
                 authorized = google_auth_httplib2.AuthorizedHttp(
                     self._credentials(), http=self._http, max_refresh_attempts=1
                 )
+            yield authorized
+
+    def _pages(
+        self, calendar: CalendarRef, **parameters: Any
+    ) -> Generator[dict[str, object], None, None]:
+        with self._signed_in(calendar) as authorized:
             seen: set[str] = set()
             repeats = 0
             page_token: str | None = None
@@ -251,22 +308,52 @@ class GoogleClient:
                 page_token = following
             raise TransientError(f"calendar {calendar}: over {PAGE_LIMIT} pages of events")
 
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[None]:
+        """Keep the connection for the next calendar, where that comes within seconds.
+
+        Otherwise polls are minutes apart; a connection kept that long is usually dead.
+        """
+        if time.monotonic() - self._last_used > _KEPT_S:
+            self._http.close()
+        keeps = False
+        try:
+            yield
+            keeps = len(self._account.calendars) >= _MANY
+        finally:
+            self._last_used = time.monotonic()
+            if not keeps:
+                # After an error too: nobody knows what is still to come on it.
+                self._http.close()
+
     def _page(
         self, calendar: CalendarRef, authorized: Any, **parameters: Any
     ) -> dict[str, object]:
-        if self._aborted.is_set():
-            raise TransientError(f"calendar {calendar}: the reading was broken off")
-        syncing = parameters.get("syncToken") is not None
-        with translated(self._account, calendar, now=self._now, syncing=syncing):
-            if self._events is None:
-                # Kept, since each `events()` writes its methods' docstrings anew: 10 ms.
-                self._events = _service(self._account).events()
-            request = self._events.list(calendarId=calendar.calendar_id, **parameters)
-            # No retries in here: whoever polls us knows better when to ask again.
-            page = request.execute(http=authorized, num_retries=0)
+        page = self._ask(
+            calendar,
+            lambda events: events.list(calendarId=calendar.calendar_id, **parameters),
+            authorized,
+            syncing=parameters.get("syncToken") is not None,
+        )
         if not isinstance(page, dict) or not _lists_events(page):
             raise TransientError(f"calendar {calendar}: Google's answer is no list of events")
         return page
+
+    def _ask(
+        self,
+        calendar: CalendarRef,
+        request: Callable[[Any], Any],
+        authorized: Any,
+        *,
+        syncing: bool = False,
+    ) -> object:
+        if self._aborted.is_set():
+            raise TransientError(f"calendar {calendar}: the reading was broken off")
+        with translated(self._account, calendar, now=self._now, syncing=syncing):
+            events = _events_resource(self._account.api_root)
+            # No retries in here: whoever polls us knows better when to ask again.
+            answer: object = request(events).execute(http=authorized, num_retries=0)
+        return answer
 
     # ── credentials ──────────────────────────────────────────────────────────────────────
 
@@ -402,21 +489,28 @@ def _token_uri(account: GoogleAccount, key: Mapping[str, Any]) -> str:
     return account.token_uri
 
 
-def _service(account: GoogleAccount) -> Any:
-    """Build the client from the bundled description of the API, for the account's root.
+@functools.lru_cache(maxsize=4)
+def _service(api_root: str) -> Any:
+    """Build the client from the bundled description of the API.
 
-    `client_options.api_endpoint` would leave batches and uploads with Google.
+    `client_options.api_endpoint` would leave batches and uploads with Google. Each one takes
+    0.9 MB and 4 ms, so accounts share it: the http object is given with each request.
     """
     bundled = get_static_doc("calendar", "v3")  # type: ignore[no-untyped-call]
     if bundled is None:
         raise PermanentError("google-api-python-client lacks its description of the calendar")
     document = json.loads(bundled)
-    root = account.api_root.rstrip("/") + "/"
+    root = api_root.rstrip("/") + "/"
     document["rootUrl"] = root
     document["baseUrl"] = root + document["servicePath"]
     document.pop("mtlsRootUrl", None)
-    # The http object of each request is given with the request.
     return build_from_document(document, http=httplib2.Http())
+
+
+@functools.lru_cache(maxsize=4)
+def _events_resource(api_root: str) -> Any:
+    """Keep the events' part: each `events()` writes its methods' docstrings anew, in 10 ms."""
+    return _service(api_root).events()
 
 
 def _lists_events(page: dict[str, object]) -> bool:

@@ -21,7 +21,15 @@ import httplib2
 from locum.calendars.google_events import one_line
 from locum.calendars.google_token import GoogleAccount
 from locum.core.model import CalendarRef
-from locum.errors import HumanNeededError, LocumError, PermanentError, TransientError
+from locum.errors import (
+    GoneError,
+    HumanNeededError,
+    LocumError,
+    OutOfQuotaError,
+    PermanentError,
+    TransientError,
+)
+from locum.ports import ChannelExistsError
 
 _RATE_REASONS = frozenset(
     {
@@ -116,7 +124,8 @@ def _refused(
         wait=_retry_after(error.resp.get("retry-after"), now),
     )
     return (
-        _for_now(refusal, calendar, syncing=syncing)
+        _for_push(refusal, calendar)
+        or _for_now(refusal, calendar, syncing=syncing)
         or _for_a_person(refusal, account)
         or _for_good(refusal, account, calendar)
     )
@@ -129,14 +138,33 @@ class _Refusal:
     message: str
     wait: timedelta | None
 
+    @property
+    def is_googles(self) -> bool:
+        """Whether it came in Google's own words, rather than as a page of some proxy's."""
+        return bool(self.reasons)
+
     def __str__(self) -> str:
         return f"HTTP {self.status}{f', {self.message}' if self.message else ''}"
+
+
+def _for_push(refusal: _Refusal, calendar: CalendarRef) -> LocumError | None:
+    """Read the refusals that only a request for a push channel meets, 401s among them."""
+    if "channelIdNotUnique" in refusal.reasons:
+        return ChannelExistsError(f"calendar {calendar}: the channel is open ({refusal})")
+    if any(reason.startswith("push.webhookUrl") for reason in refusal.reasons):
+        return HumanNeededError(
+            f"calendar {calendar}: Google sends no messages to calendar.push.public_url "
+            f"({refusal}).",
+            hint="It must be https, with a certificate that everybody trusts; for older "
+            "projects its domain must also be verified in the Google Cloud console.",
+        )
+    return None
 
 
 def _for_now(refusal: _Refusal, calendar: CalendarRef, *, syncing: bool) -> LocumError | None:
     status = refusal.status
     if status == 429 or (status == 403 and refusal.reasons & _RATE_REASONS):
-        return TransientError(
+        return OutOfQuotaError(
             f"calendar {calendar}: out of quota ({refusal})",
             retry_after=refusal.wait or _RATE_LIMITED,
         )
@@ -172,6 +200,7 @@ def _for_a_person(refusal: _Refusal, account: GoogleAccount) -> LocumError | Non
 def _for_good(
     refusal: _Refusal, account: GoogleAccount, calendar: CalendarRef
 ) -> PermanentError:
+    kind: type[PermanentError] = GoneError if refusal.is_googles else PermanentError
     match refusal.status:
         case 404 | 410:
             problem = "not found"
@@ -180,8 +209,9 @@ def _for_good(
             problem = "no permission to read it"
             next_step = f" Share it with the account {account.name}."
         case _:
+            kind = PermanentError
             problem, next_step = "Google refuses the request", ""
-    return PermanentError(f"calendar {calendar}: {problem} ({refusal}).{next_step}")
+    return kind(f"calendar {calendar}: {problem} ({refusal}).{next_step}")
 
 
 def _explained(content: bytes) -> tuple[frozenset[str], str]:

@@ -50,6 +50,9 @@ _RFC3339 = re.compile(
 )
 _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 _INSTANCE_ID = re.compile(r".*_(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)Z)?", re.ASCII)
+_EVENT_PAGE = re.compile(
+    r"https://(?:www|calendar)\.google\.com/calendar/event\?eid=[A-Za-z0-9_=%-]{1,2000}"
+)
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _LINE_BREAKS = frozenset("\n\r\t\v\f\x1c\x1d\x1e\x1f\x85\u2028\u2029")
 
@@ -151,7 +154,14 @@ def _event(fields: Mapping[str, object], item_id: str, context: PageContext) -> 
         details_visible=details_visible,
         room=finding.room if finding else None,
         room_problem=_problem(finding),
+        link=_link(fields.get("htmlLink")),
     )
+
+
+def _link(value: object) -> str:
+    """Answer Google's own page of the event; anything else there is not for us to show."""
+    text = _string(value)
+    return text if _EVENT_PAGE.fullmatch(text) else ""
 
 
 # ── when ─────────────────────────────────────────────────────────────────────────────────

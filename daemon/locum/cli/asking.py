@@ -125,6 +125,9 @@ def _from_ledger(place: Whereabouts) -> dict[str, Any]:
         "now": datetime.now(timezone.utc).isoformat(),
         "config": str(place.config),
         "config_problems": [],
+        "ledger_recovery": None,
+        "held_back": [],
+        "shortages": [],
         "calendars": [],
         "personas": [],
         "armed": 0,
@@ -133,6 +136,7 @@ def _from_ledger(place: Whereabouts) -> dict[str, Any]:
     }
     with reading_ledger(place.state) as ledger:
         if ledger is not None:
+            found["ledger_recovery"] = reports.recovery(ledger, datetime.now(timezone.utc))
             found["calendars"] = reports.calendars(ledger)
             found["sessions"] = [
                 reports.session(record, ledger) for record in ledger.sessions.newest(20)
@@ -147,9 +151,14 @@ def _show_status(found: Mapping[str, Any]) -> None:
         out(f"locum is not running. What its ledger knows ({found['config']}):")
     for problem in found["config_problems"]:
         out(f"  Not in use as it stands: {one_line(problem)}")
+    _show_recovery(found)
+    for shortage in found["shortages"]:
+        out(f"  Too little on {shortage['engine']}: {one_line(shortage['problem'])}")
     now = local(found["now"])
     _section("Calendars", [_calendar_row(each, now) for each in found["calendars"]])
     _section("Personas", [_persona_row(each) for each in found["personas"]])
+    _section("Read less often, for Google's quota", _stretched_rows(found.get("paces", [])))
+    _section("Push", [_push_row(each) for each in found.get("push", [])])
     sessions = found["sessions"]
     _section("Now", [_session_row(each) for each in sessions if each["phase"] in _OPEN])
     _section(
@@ -167,6 +176,20 @@ def _show_status(found: Mapping[str, Any]) -> None:
     _section("Lately", [_session_row(each) for each in sessions if each["phase"] not in _OPEN])
     if not (found["calendars"] or found["next"] or sessions):
         out("  Nothing yet.")
+
+
+def _show_recovery(found: Mapping[str, Any]) -> None:
+    recovery = found["ledger_recovery"]
+    if recovery is None:
+        return
+    source = recovery["restored_from"] or "nothing: there was no sound backup"
+    out(f"  The ledger was damaged ({one_line(recovery['damage'] or '')}).")
+    out(f"  Restored {day_and_time(recovery['at'])} from {source}.")
+    out(f"  The damaged one is kept in {recovery['quarantined']}")
+    if not recovery["sessions_known"]:
+        out("  Sessions may be running that it lost: look into your rooms, and the account.")
+    for held in found["held_back"]:
+        out(f'  Not joined yet: "{one_line(held["title"])}": {held["reason"]}')
 
 
 def _section(title: str, rows: list[tuple[str, ...]]) -> None:
@@ -200,6 +223,31 @@ def _persona_row(persona: Mapping[str, Any]) -> tuple[str, ...]:
         if voice["unused_days"] >= 6
     ]
     return persona["name"], "ok", ", ".join(told)
+
+
+def _stretched_rows(paces: list[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    return [
+        (
+            pace["account"],
+            _calendars(pace["near"] + pace["idle"]),
+            f"every {length(timedelta(seconds=pace['near_every_s']))} where a meeting is near,",
+            f"otherwise every {length(timedelta(seconds=pace['idle_every_s']))}",
+        )
+        for pace in paces
+        if pace["stretched"]
+    ]
+
+
+def _calendars(count: int) -> str:
+    return f"{count} calendar" if count == 1 else f"{count} calendars"
+
+
+def _push_row(push: Mapping[str, Any]) -> tuple[str, ...]:
+    if push["problem"]:
+        return push["calendar"], "failing", push["problem"]
+    if push["heard_at"] is None:
+        return push["calendar"], "unproved", "no message has arrived yet"
+    return push["calendar"], "ok", f"until {day_and_time(push['expires_at'])}"
 
 
 def _session_row(session: Mapping[str, Any]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -151,7 +151,8 @@ async def _examine(loaded: LoadedConfig) -> list[_Checked]:
             *(_check_source(source, clock) for source in workshop.sources(config)),
             *(_check_engine(engine) for engine in workshop.engines(config).values()),
             *(_as_checked(sink.check()) for sink in sinks_of(config, state)),
-            asyncio.to_thread(lambda: [_Checked(_check_daemon(place))]),
+            _check_notices(config),
+            asyncio.to_thread(lambda: [_Checked(each) for each in _check_daemon(place)]),
             _check_clock(config),
         )
     finally:
@@ -167,6 +168,26 @@ async def _examine(loaded: LoadedConfig) -> list[_Checked]:
 
 async def _as_checked(check: Awaitable[Iterable[Finding]]) -> list[_Checked]:
     return [_Checked(finding) for finding in await check]
+
+
+async def _check_notices(config: Config) -> list[_Checked]:
+    """Look whether the owner can be told, sending nothing; unasked, there is nothing to say."""
+    import asyncio
+
+    from locum.app.parts import targets_of
+    from locum.notify import urls_file_problem
+
+    subject = "notices"
+    if config.notify is None:
+        return []
+    try:
+        targets = targets_of(config, os.environ)()
+    except HumanNeededError as error:
+        return [_Checked(_broken(subject, error.args[0], error.hint), by_person=True)]
+    problem = urls_file_problem(config.notify.urls_file)
+    found = [] if problem is None else [_Checked(_warning(subject, problem, "chmod 600 it."))]
+    groups = await asyncio.gather(*(_as_checked(target.check()) for target in targets))
+    return [*found, *(each for group in groups for each in group)]
 
 
 async def _check_source(source: CalendarSource, clock: Clock) -> list[_Checked]:
@@ -270,7 +291,7 @@ def _check_ledger(state: Path) -> Finding:
     return _ok(subject, f"whole, version {version[0] if version else 0}")
 
 
-def _check_daemon(place: Whereabouts) -> Finding:
+def _check_daemon(place: Whereabouts) -> Iterator[Finding]:
     from locum import __version__
     from locum.control import DaemonNotRunningError
 
@@ -279,16 +300,34 @@ def _check_daemon(place: Whereabouts) -> Finding:
         status = place.call("status", timeout=timedelta(seconds=10))
     except DaemonNotRunningError:
         step = "Start it: `locum run`, or `systemctl --user start locum`."
-        return _warning(subject, "none is running: nothing is attended", step)
+        yield _warning(subject, "none is running: nothing is attended", step)
+        return
     except LocumError as error:
-        return _broken(subject, str(error), "See its log: `journalctl -u locum`.")
+        yield _broken(subject, str(error), "See its log: `journalctl -u locum`.")
+        return
     told = f"version {status['version']} runs (process {status['pid']})"
     if status["version"] != __version__:
-        return _warning(subject, f"{told}, and this is {__version__}", "Restart it.")
-    if status["config_problems"]:
+        yield _warning(subject, f"{told}, and this is {__version__}", "Restart it.")
+    elif status["config_problems"]:
         step = "See `locum config check`."
-        return _warning(subject, f"{told} with the last good config, not this one", step)
-    return _ok(subject, told)
+        yield _warning(subject, f"{told} with the last good config, not this one", step)
+    else:
+        yield _ok(subject, told)
+    yield from (_check_push(each) for each in status.get("push", ()))
+
+
+def _check_push(push: Mapping[str, Any]) -> Finding:
+    """Read what the daemon says of one calendar's push; without it, polls go on as ever."""
+    subject = f"push of {push['calendar']}"
+    if push["problem"]:
+        return _warning(subject, push["problem"])
+    if push["heard_at"] is None:
+        step = (
+            "If that stays so: the proxy must pass on what is sent to calendar.push.public_url, "
+            "with its path as it is."
+        )
+        return _warning(subject, "no message has arrived yet", step)
+    return _ok(subject, "messages arrive")
 
 
 async def _check_clock(config: Config) -> list[_Checked]:

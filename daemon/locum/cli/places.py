@@ -30,12 +30,14 @@ ConfigOption = Annotated[
         "--config",
         "-c",
         metavar="FILE",
+        readable=False,  # It is read later, by code that says what to do and exits with 78.
         help="The config file. [default: $LOCUM_CONFIG, or ~/.config/locum/locum.toml]",
         show_default=False,
     ),
 ]
 UnusedConfigOption = Annotated[
-    Path | None, typer.Option("--config", "-c", metavar="FILE", hidden=True)
+    Path | None,
+    typer.Option("--config", "-c", metavar="FILE", readable=False, hidden=True),
 ]
 """For commands that need no config, so that scripts may give it to every one."""
 

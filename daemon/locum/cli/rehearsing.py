@@ -242,10 +242,11 @@ def _serve(scenario: Scenario, folder: Path, speed: float) -> None:
         signal.signal(number, lambda _number, _frame: ended.set())
     stage = Stage(scenario, speed=speed)
     with stage.open() as addresses:
-        config = write_config(stage, addresses, folder)
+        config = write_config(stage, addresses, folder, notices=True)
         served = {
             "google": addresses.google,
             "pikastream": addresses.pikastream,
+            "notices": addresses.notices,
             "config": str(config),
             "pika_dev_key": stage.pikastream.settings.api_key,
             "token_uri": f"{addresses.google}/token",

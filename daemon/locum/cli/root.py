@@ -15,11 +15,13 @@ from locum.cli import (
     configuring,
     deciding,
     examining,
+    notifying,
     persona,
     reaping,
     rehearsing,
     running,
     signing,
+    spending,
 )
 from locum.cli.ending import EXIT_CODES, INTERRUPTED, CommandGroup
 
@@ -83,9 +85,11 @@ def _make() -> typer.Typer:
         rehearsing,
         deciding,
         asking,
+        spending,
         signing,
         examining,
         configuring,
+        notifying,
         persona,
         reaping,
     ):

@@ -40,6 +40,7 @@ def cross_checks(
     yield from _accounts(values)
     yield from _duplicates(values)
     yield from _polls(values)
+    yield from _push(values)
     yield from _caps(values)
     yield from _stage(values, engine_address)
     yield from _personas(values)
@@ -166,6 +167,21 @@ def _polls(values: Table) -> Iterator[Problem]:
             )
 
 
+# ── push ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _push(values: Table) -> Iterator[Problem]:
+    if "stage" in values:
+        return  # There it must be on this machine: see `_stage`.
+    address = _table(_table(values.get("calendar")).get("push")).get("public_url")
+    if isinstance(address, str) and is_loopback(address):
+        yield Problem(
+            ("calendar", "push", "public_url"),
+            f"{shown(address)} is this machine, where Google can't send anything. Name the "
+            "https address at which your reverse proxy is reached from the internet",
+        )
+
+
 # ── money ────────────────────────────────────────────────────────────────────────────────
 
 _WIDER = {
@@ -226,6 +242,8 @@ def _addresses(
         images = _table(values["images"])
         address = images.get("base_url", Images.model_fields["base_url"].default)
         yield ("images", "base_url"), address, "base_url" in images
+    if "public_url" in _table(calendar.get("push")):
+        yield ("calendar", "push", "public_url"), calendar["push"]["public_url"], True
     default = PikaStream.model_fields["base_url"].default
     for name, engine in _table(values.get("engines")).items():
         written = _table(engine).get("base_url", default)

@@ -17,7 +17,8 @@ KeyPath = tuple[str | int, ...]
 """From the root to a value: keys, and places in arrays counted from 0."""
 
 MAX_DEPTH = 10
-MAX_ENTRIES = 8_000
+MAX_ENTRIES = 12_000
+"""A thousand accounts make 8,000."""
 MAX_KEY_LENGTH = 256
 
 

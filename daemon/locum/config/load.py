@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from locum.config.checks import cross_checks
 from locum.config.lines import dotted
-from locum.config.model import Config, PikaStream
+from locum.config.model import Calendar, Config, PikaStream
 from locum.config.problems import report, take_out_unfit, validate
 from locum.config.reading import read_source
 from locum.config.values import Places, home_directory, parse_address, redact, shown
+from locum.core.pacing import Limits, Periods, paces
 from locum.errors import ConfigError
 
 ENGINE_ADDRESS_VARIABLE = "PIKA_API_BASE_URL"
@@ -95,10 +97,41 @@ def _warnings(config: Config, path: Path, mode: int) -> tuple[str, ...]:
         found.append(f"{path.name}: others may write to it; `chmod go-w {path}`")
     if not config.calendar.accounts:
         found.append(f"{path.name}: no [[calendar.accounts]]: nothing is watched")
+    found += _quota_warnings(config.calendar, path)
     if not config.personas:
         found.append(f"{path.name}: no [personas.NAME]: nobody can go to a meeting")
     if not config.engines:
         found.append(f"{path.name}: no [engines.NAME]: nothing carries a persona there")
     if not config.sinks:
         found.append(f"{path.name}: no [[sinks]]: summaries go to the state directory")
+    if config.notify is not None and find_spec("apprise") is None:
+        found.append(
+            f"{path.name}: [notify] needs apprise, which isn't installed: nothing is told. "
+            "`pip install 'locum[notify]'`, or `uv sync --extra notify`"
+        )
     return tuple(found)
+
+
+def _quota_warnings(calendar: Calendar, path: Path) -> Iterator[str]:
+    """Say where a quota is too small, though no calendar had a meeting near.
+
+    That some of them do is for the daemon to see, and to say.
+    """
+    counts = {each.name: (0, len(set(each.calendars))) for each in calendar.accounts}
+    wanted = Periods(calendar.poll_near, calendar.poll_idle)
+    limits = Limits(
+        per_minute=calendar.requests_per_minute, project_per_day=calendar.requests_per_day
+    )
+    stretched = {
+        name: pace for name, pace in paces(counts, wanted, limits).items() if pace.is_stretched
+    }
+    if not stretched:
+        return
+    name, slowest = max(stretched.items(), key=lambda item: item[1].periods.idle)
+    others = f" and {len(stretched) - 1} more" if len(stretched) > 1 else ""
+    yield (
+        f"{path.name}: calendar.poll_idle: account {name}{others}: for Google's quota, "
+        f"calendars are read every {slowest.periods.idle.total_seconds():.0f} s "
+        f"instead of every {calendar.poll_idle.total_seconds():.0f} s; raise poll_idle, or "
+        "requests_per_minute and requests_per_day if Google allows you more"
+    )

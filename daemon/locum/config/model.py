@@ -25,8 +25,10 @@ from locum.config.values import (
     DURATION_PATTERN,
     Between,
     parse_address,
+    parse_bind_address,
     parse_duration,
     parse_organizer,
+    parse_push_address,
     refuse_empty_path,
     resolve_path,
 )
@@ -52,6 +54,9 @@ LocalPath = Annotated[
 
 Address = Annotated[str, AfterValidator(parse_address)]
 """https; http to this machine only."""
+
+PushAddress = Annotated[Address, AfterValidator(parse_push_address)]
+"""An address as `Address`, and short enough to be called through any proxy."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 """A name that is also typed in commands: letters, digits and "_.-"."""
@@ -98,19 +103,51 @@ class Account(Table):
     """The persona for invitations to this account."""
 
 
+class Push(Table):
+    """`[calendar.push]`: Google tells of changes, through your reverse proxy. Off unless given.
+
+    A message is only a reason to look, and some get lost: polls go on. Where messages are
+    proved to arrive, a calendar with no meeting near is polled only every `safety_poll`.
+    """
+
+    public_url: PushAddress
+    """Where Google sends messages: https, with a certificate that everybody trusts. The proxy
+    passes them on with this path."""
+    listen_host: Annotated[str, AfterValidator(parse_bind_address)] = "127.0.0.1"
+    """The address of this machine on which the proxy finds locum. It speaks plain HTTP."""
+    listen_port: int = Field(ge=1, le=65535)
+    """The TCP port there."""
+    ttl: Annotated[Duration, Between(least="1m", most="30d")] = timedelta(days=7)
+    """How long a channel is asked for; it is renewed before it ends."""
+    safety_poll: Annotated[Duration, Between(above="0s", most="1h")] = timedelta(minutes=30)
+    """Between reads of a calendar whose messages arrive, while no meeting is near: the most
+    that a lost message costs. Never less than poll_idle."""
+
+
 class Calendar(Table):
     """`[calendar]`: what is watched, and how often."""
 
     accounts: tuple[Account, ...] = ()
     """The sign-ins that are watched."""
     poll_near: Annotated[Duration, Between(above="0s", most="1h")] = timedelta(seconds=45)
-    """Between reads while a meeting is near or running: 5s at least, but on a stage."""
+    """Between reads of a calendar with a meeting near or running: 5s at least, but on a stage."""
     poll_idle: Annotated[Duration, Between(above="0s", most="1h")] = timedelta(minutes=5)
     """Between reads otherwise; 5s at least, but on a stage."""
+    requests_per_minute: int = Field(default=540, ge=10, le=100_000)
+    """The most requests in any minute for one account. Google's quota for a user is 600;
+    where it isn't enough, calendars are read less often, those with a meeting near last."""
+    requests_per_day: int = Field(default=900_000, ge=1000, le=1_000_000_000)
+    """The most requests in any day for all accounts. Google's quota for a project is
+    1,000,000 (and 10,000 a minute, of which 9,000 are used at most)."""
     delta_from: int = Field(default=21, ge=1)
     """With that many calendars, ask only for changes and read a calendar when it has some."""
     horizon: Annotated[Duration, Between(least="1h", most="14d")] = timedelta(hours=48)
     """How far ahead meetings are armed."""
+    keep_refused: Annotated[Duration, Between(most="14d")] = timedelta(hours=24)
+    """How long meetings stay armed whose calendar is gone, or not shared any more. A calendar
+    that can't be read for any other reason keeps them without limit."""
+    push: Push | None = None
+    """Google's messages that something changed."""
     api_root: Address = "https://www.googleapis.com/"
     """Google's API root; another one is for a stage or a proxy (http on loopback only)."""
     token_uri: Address = "https://oauth2.googleapis.com/token"  # noqa: S105 - An address, no secret.
@@ -137,7 +174,12 @@ class Attend(Table):
     join_all_day: bool = False
     """Whether to join all-day events that carry a link."""
     leave_when_cancelled: bool = True
-    """Whether to leave a running meeting that is cancelled or declined while we are in it."""
+    """Whether to leave a running meeting that is cancelled or declined while we are in it.
+    If not, we stay to its end, or until an engine that sees the participants sees none."""
+    stay_with_people: bool = True
+    """Whether to stay with people who are still in the room when their meeting is moved away
+    (until the room empties) or cut short (to its former end). Only an engine that sees the
+    participants can: another one leaves as if nobody were there."""
     platforms: tuple[Platform, ...] = (Platform.GOOGLE_MEET,)
     """Where to go by default; a rule can allow another platform for what it matches."""
     persona: str | None = None
@@ -222,6 +264,9 @@ class PikaStream(Table):
     """US dollars; the higher of the two published figures."""
     minimum_balance: int = Field(default=100, ge=0)
     """Credits below which no join is tried."""
+    credits_per_dollar: float = Field(default=100, gt=0, le=1_000_000, allow_inf_nan=False)
+    """How many credits a US dollar buys, to tell ahead whether they suffice. Not published:
+    an assumption."""
     ready_timeout: Annotated[Duration, Between(above="0s", most="10m")] = timedelta(seconds=90)
     """How long the service may take to bring a presence up before it is ended and tried anew."""
 
@@ -254,6 +299,9 @@ class Budget(Table):
     per_organizer_month: Dollars | None = None
     """For what one and the same organizer invites to in one month. What you ask for with
     `locum join` is nobody's."""
+    check_ahead: Annotated[Duration, Between(most="24h")] = timedelta(minutes=30)
+    """How long before a billed join its engine's account is asked whether it can pay for what
+    is planned by then; "0s" is never."""
 
 
 class Privacy(Table):
@@ -284,6 +332,45 @@ class Metrics(Table):
 
     port: int = Field(ge=0, le=65535)
     """The TCP port; 0 takes any that is free."""
+
+
+class NoticeKinds(Table):
+    """`[notify.kinds]`: what the owner is told, beside what comes next (`before`)."""
+
+    called_off: bool = True
+    """That it won't go, after it was said that it would."""
+    missed: bool = True
+    """A meeting that nobody was in, or that it dropped out of, and why."""
+    refused: bool = True
+    """That a room turned it away or put it out."""
+    orphan: bool = True
+    """That a stand-in may be running that can't be named."""
+    left_running: bool = True
+    """That one can't be ended."""
+    over_budget: bool = True
+    """That a cap of [budget] keeps it away."""
+    credits: bool = True
+    """That the engine's account can't pay, ahead of the meeting where possible."""
+    calendar: bool = True
+    """That a calendar can't be read, or a sign-in has ended; and when it is over."""
+    config: bool = True
+    """That an edit of this file was rejected."""
+    ledger: bool = True
+    """That the ledger was restored, and joins wait; and when it is over."""
+    filed: bool = False
+    """Where a summary was filed."""
+
+
+class Notify(Table):
+    """`[notify]`: tells the owner. Needs the extra: `pip install 'locum[notify]'`."""
+
+    urls_file: LocalPath | None = None
+    """A file with one apprise address a line (chmod 600). Otherwise the systemd credential
+    "notify_urls"."""
+    before: Annotated[Duration, Between(most="24h")] = timedelta(minutes=10)
+    """How long before each join it says so, and how to keep it away; "0s" is never."""
+    kinds: NoticeKinds = NoticeKinds()
+    """What else is told."""
 
 
 class Stage(Table):
@@ -324,6 +411,8 @@ class Config(Table):
     """What is owed to the others in the room."""
     images: Images | None = None
     """What draws faces."""
+    notify: Notify | None = None
+    """Whether and how the owner is told."""
     metrics: Metrics | None = None
     """Figures for Prometheus."""
     stage: Stage | None = None

@@ -91,6 +91,7 @@ class Between:
 
 _LOOPBACK_V4 = ipaddress.ip_network("127.0.0.0/8")
 _LOOPBACK_V6 = ipaddress.ip_address("::1")
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9/_.-]*")
 _HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
 
 
@@ -120,6 +121,37 @@ def parse_address(value: str) -> str:
             "(http is for 127.0.0.1, ::1 and localhost)"
         )
     return value
+
+
+def parse_push_address(value: str) -> str:
+    """Check an address that others are to call, beyond `parse_address`.
+
+    Raises:
+        ValueError: It is too long, or a proxy might well rewrite its path.
+    """
+    path = urlsplit(value).path
+    if len(value) > 1000:
+        raise ValueError("the address is too long; 1,000 characters are the most")
+    if _PLAIN_PATH.fullmatch(path) is None or "//" in path or "/." in path:
+        raise ValueError(
+            f"{shown(path)} is no plain path; write letters, digits and any of / - _ . only, "
+            "so that the proxy passes it on as it is"
+        )
+    return value
+
+
+def parse_bind_address(value: str) -> str:
+    """Check an address of this machine, to listen on.
+
+    Raises:
+        ValueError: It is a name or something else: what it means could change.
+    """
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise ValueError(
+            f'{shown(value)} is no IP address; write one, like "127.0.0.1"'
+        ) from None
 
 
 def is_loopback(address: str) -> bool:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from locum.core.lifecycle import FINAL_FOR_OCCURRENCE, MAY_RETURN
+from locum.core.lifecycle import FINAL_FOR_OCCURRENCE, MAY_RETURN, WORTH_ANOTHER_TRY
 from locum.core.model import (
     Code,
     EndReason,
@@ -27,8 +27,11 @@ _OVER = frozenset({EndReason.MEETING_OVER, EndReason.ROOM_EMPTY})
 class History:
     """The open sessions and those that ended lately, by occurrence."""
 
-    def __init__(self, records: Iterable[SessionRecord], now: datetime) -> None:
+    def __init__(
+        self, records: Iterable[SessionRecord], now: datetime, *, grace: timedelta
+    ) -> None:
         self._now = now
+        self._grace = grace
         self._keys: set[str] = set()
         self._by_occurrence: dict[OccurrenceKey, list[SessionRecord]] = defaultdict(list)
         for record in records:
@@ -60,7 +63,9 @@ class History:
                 return Code.STOPPED_BY_USER, "you made the stand-in leave it"
             if reason in FINAL_FOR_OCCURRENCE:
                 return Code.REMOVED_BEFORE, f"the room sent us away ({reason.value})"
-            if _speaks_of(record, meeting) and reason not in MAY_RETURN:
+            if reason in MAY_RETURN or self._has_own_grace(record, meeting):
+                continue
+            if _speaks_of(record, meeting):
                 return Code.ENDED_BEFORE, _told(record, reason)
         return None
 
@@ -84,6 +89,19 @@ class History:
             )
             for record in self._of(meeting.occurrence)
             if not record.is_open
+        )
+
+    def _has_own_grace(self, record: SessionRecord, meeting: Meeting) -> bool:
+        """Whether a presence was given up for an earlier meeting's sake, in this one's grace.
+
+        The later meetings of a room stand in the same session, which is tried for as long as
+        the grace of the one that opened it.
+        """
+        return (
+            record.end_reason in WORTH_ANOTHER_TRY | {EndReason.ENGINE_REFUSED}
+            and record.meetings[0].occurrence != meeting.occurrence
+            and record.ended_at is not None
+            and record.ended_at < meeting.start + self._grace
         )
 
     def _reached(self, record: SessionRecord, occurrence: OccurrenceKey) -> bool:

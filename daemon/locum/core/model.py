@@ -137,7 +137,8 @@ class CalendarEvent:
     """One occurrence as one calendar shows it.
 
     `end` is None where the calendar gives none. `revision` changes whenever anything in the
-    event does. `room_problem` says why a link that was there was refused.
+    event does. `room_problem` says why a link that was there was refused. `link` is where a
+    person can look at it and answer.
     """
 
     calendar: CalendarRef
@@ -160,6 +161,7 @@ class CalendarEvent:
     details_visible: bool = True
     room: Room | None = None
     room_problem: str | None = None
+    link: str = ""
 
     @cached_property
     def occurrence(self) -> OccurrenceKey:
@@ -191,7 +193,7 @@ class CalendarReading:
 
     Complete by contract: a source that could not see every page raises instead. A tombstone
     that names no time isn't an event: its id stands in `removed_ids`. `sync_token` is where
-    the delta lane goes on, if the source has one.
+    the delta lane goes on, if the source has one. `requests` is how many the reading took.
     """
 
     calendar: CalendarRef
@@ -202,6 +204,7 @@ class CalendarReading:
     malformed: tuple[Malformed, ...] = ()
     access: CalendarAccess = CalendarAccess.DETAILS
     sync_token: str | None = None
+    requests: int = 1
 
 
 # ── what we decide ───────────────────────────────────────────────────────────────────────
@@ -381,6 +384,7 @@ class SessionRecord:
     ended_at: datetime | None = None
     end_reason: EndReason | None = None
     others_present: int | None = None  #: None where the engine can't see.
+    accompanied: bool = False  #: Whether anybody else was seen in its room, at any time.
 
     @property
     def is_open(self) -> bool:

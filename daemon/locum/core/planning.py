@@ -156,7 +156,7 @@ def arrange(
     attended it, it was missed.
     """
     records = tuple(records)
-    history = History(records, now)
+    history = History(records, now, grace=policy.grace)
     verdicts: dict[OccurrenceKey, Judged] = {}
     wanted: list[Meeting] = []
     over: list[Meeting] = []
@@ -249,13 +249,20 @@ def _continue_open(
             endings[record.key] = record.end_reason or EndReason.UNWANTED
             continue
         cap = record.claimed_at + policy.max_length
-        kept = _kept(record, verdicts, policy, now)
+        emptied = _emptied(record, policy, now)
+        kept = [
+            each for each in _kept(record, verdicts, policy, now) if each.key not in emptied
+        ]
+        broke_up = any(meeting.key in emptied for meeting in rest)
+        rest = [meeting for meeting in rest if meeting.key not in emptied]
         served = (*kept, *_served_by(record, kept, rest, policy, now))
         taken = {meeting.key for meeting in served}
         rest = [meeting for meeting in rest if meeting.key not in taken]
         reason = EndReason.LENGTH_CAP if served else _ending(record, verdicts, now)
+        if broke_up and not served:
+            reason = EndReason.ROOM_EMPTY
         leave_by = min(max((m.end for m in served), default=now), cap)
-        if reason is EndReason.MOVED and _with_people(record):
+        if reason is EndReason.MOVED and _with_people(record, policy):
             leave_by = cap  # Until the room empties: then nothing keeps us any more.
         if leave_by > now:
             stays[record.key] = Stay(
@@ -276,9 +283,25 @@ def _in_time(meeting: Meeting) -> tuple[datetime, str]:
     return meeting.start, meeting.key
 
 
-def _with_people(record: SessionRecord) -> bool:
-    """Whether we are in, and see others; an engine that can't see counts as nobody there."""
-    return record.phase is Phase.LIVE and bool(record.others_present)
+def _with_people(record: SessionRecord, policy: Policy) -> bool:
+    """Whether we see others whom we don't walk out on; who can't see anybody, leaves."""
+    is_in = record.phase is Phase.LIVE
+    return policy.stay_with_people and is_in and bool(record.others_present)
+
+
+def _emptied(record: SessionRecord, policy: Policy, now: datetime) -> frozenset[MeetingKey]:
+    """Name what has no end of its own, and ended when the last of its people left.
+
+    A room where nobody has come yet isn't empty so, and who is late is waited for.
+    """
+    is_alone = record.accompanied and record.others_present == 0
+    if record.phase is not Phase.LIVE or not is_alone:
+        return frozenset()
+    return frozenset(
+        meeting.key
+        for meeting in record.meetings
+        if meeting.open_ended and meeting.start + policy.grace <= now
+    )
 
 
 def _meetings_of(
@@ -329,7 +352,8 @@ def _kept_until(
 ) -> datetime | None:
     event, code = item.event, item.decision.code
     if code in {Code.NO_MEET_LINK, Code.BAD_LINK}:
-        is_in = record.phase is Phase.WAITING or record.admitted_at is not None
+        # Who was dropped isn't in: nobody enters a room that no event names.
+        is_in = record.phase in {Phase.WAITING, Phase.LIVE}
         has_begun = event.start <= max(now, meeting.start)
         # The link vanished while we are in its room: that room is still the meeting's.
         return _end_of(event, policy)[0] if is_in and has_begun else None
@@ -340,7 +364,7 @@ def _kept_until(
         is_alone = record.others_present == 0
         stays = not policy.leave_when_cancelled and record.phase is Phase.LIVE
         return meeting.end if stays and not is_alone else None
-    if code is Code.OVER and event.start == meeting.start and _with_people(record):
+    if code is Code.OVER and event.start == meeting.start and _with_people(record, policy):
         return meeting.end  # Shortened below the present, and people are still there.
     return None
 
@@ -374,16 +398,18 @@ def _ending(
     """Say why an open session has no meeting left: the one that was to end last tells."""
     meeting = max(record.meetings, key=lambda each: (each.end, each.key))
     is_over = meeting.end <= now
+    # Without an end of its own, what ends it is the cap.
+    at_end = EndReason.LENGTH_CAP if meeting.open_ended else EndReason.SCHEDULED_END
     item = verdicts.get(meeting.occurrence)
     if item is None:
         # Out of sight, because it is over or because the calendar dropped it.
-        return EndReason.SCHEDULED_END if is_over else EndReason.UNWANTED
+        return at_end if is_over else EndReason.UNWANTED
     code = item.decision.code
     if item.decision.join:
         moved_away = item.event.room is None or item.event.room.id != record.room.id
         return EndReason.LINK_CHANGED if moved_away else EndReason.MOVED
     if is_over:
-        return EndReason.SCHEDULED_END
+        return at_end
     if code is Code.OVER:
         same_start = item.event.start == meeting.start
         return EndReason.SCHEDULED_END if same_start else EndReason.MOVED

@@ -84,6 +84,7 @@ class Policy:
     join_unanswered: bool = False
     join_all_day: bool = False
     leave_when_cancelled: bool = True
+    stay_with_people: bool = True
     platforms: tuple[Platform, ...] = (Platform.GOOGLE_MEET,)
     rules: tuple[Rule, ...] = ()
     default_persona: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from datetime import timedelta
 
 import structlog
@@ -51,6 +51,9 @@ class InProcess:
 
     def running(self) -> frozenset[SessionKey]:
         return frozenset(self._stops)
+
+    async def hand_over(self, keys: Collection[SessionKey]) -> None:
+        await self._tasks.cancel(keys)
 
     async def drain(self, within: timedelta) -> None:
         if not await self._tasks.wait(within.total_seconds()):

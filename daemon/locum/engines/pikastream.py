@@ -57,11 +57,14 @@ class PikaStreamSettings:
     key_file: Path | None = None
     price_per_minute: float = 0.275
     minimum_balance: float = 100
+    credits_per_dollar: float = 100
     ready_timeout: timedelta = timedelta(seconds=90)
     pace: Pace = field(default_factory=Pace)
     lost_join_looks: tuple[timedelta, ...] = (timedelta(seconds=30), timedelta(seconds=90))
     request_deadline: timedelta = timedelta(seconds=10)
     join_deadline: timedelta = timedelta(seconds=180)
+    image_deadline: timedelta = timedelta(seconds=180)
+    voice_deadline: timedelta = timedelta(seconds=120)
 
     def __post_init__(self) -> None:
         problem = base_url_problem(self.base_url)
@@ -113,6 +116,18 @@ class PikaStreamEngine:
             PermanentError: The service has no such call.
         """
         await self._funds.require_recent()
+
+    async def afford(self, dollars: float) -> None:
+        """See whether the balance, read now, suffices for that much.
+
+        How many credits a dollar buys isn't published: see `credits_per_dollar`.
+
+        Raises:
+            TransientError: It can't be read now. That isn't "not funded".
+            HumanNeededError: Too little is left (with the top-up link), or the key is bad.
+            PermanentError: The service has no such call.
+        """
+        await self._funds.require_for(dollars * self._settings.credits_per_dollar)
 
     async def join(self, request: JoinRequest) -> PikaStreamSession:
         """Ask for a presence; answers as soon as it can be named.

@@ -7,6 +7,7 @@ balance decides over money, and a detail ends up in front of a person.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import enum
 import json
@@ -20,6 +21,8 @@ from locum.ports import EngineNote
 
 LONGEST_DETAIL = 300
 LONGEST_BODY_KEPT = 64 * 1024
+LARGEST_DRAWING = 8 * 1024 * 1024
+"""Bytes; a PNG of 1024 by 1024 that isn't compressed at all has half as many."""
 NOTE_KEYS = ("summary", "notes", "transcript")
 
 _SESSION_ID = re.compile(r"[A-Za-z0-9._:-]{1,200}")
@@ -119,11 +122,13 @@ def read_products(body: bytes) -> tuple[Product, ...]:
     for item in listed:
         if not isinstance(item, dict):
             continue
-        product_id = item.get("productId")
+        # Versions of the public client read one spelling each.
+        product_id = item.get("productId", item.get("product_id"))
         if not isinstance(product_id, str) or not 0 < len(product_id) <= 200:
             continue
         try:
-            products.append(Product(product_id, _credits(item.get("numCredits"), "numCredits")))
+            size = _credits(item.get("numCredits", item.get("num_credits")), "numCredits")
+            products.append(Product(product_id, size))
         except UnreadableError:
             continue
     return tuple(sorted(products, key=lambda product: product.credits))
@@ -135,21 +140,85 @@ def read_checkout_url(body: bytes) -> str:
     Raises:
         UnreadableError: It isn't an https link of bearable length, plainly printable.
     """
-    url = parse_object(body).get("checkout_url")
+    return _link(parse_object(body).get("checkout_url"), "checkout_url")
+
+
+def _link(url: object, name: str) -> str:
     if not isinstance(url, str) or len(url) > _LONGEST_ADDRESS:
-        raise UnreadableError(f"checkout_url is {_shown(url)}")
+        raise UnreadableError(f"{name} is {_shown(url)}")
     if not url.isascii() or not url.isprintable() or " " in url:
-        raise UnreadableError("checkout_url holds characters that no link does")
+        raise UnreadableError(f"{name} holds characters that no link does")
     try:
         parts = urlsplit(url)
         host = parts.hostname
     except ValueError as error:
-        raise UnreadableError(f"checkout_url is no link: {error}") from None
+        raise UnreadableError(f"{name} is no link: {error}") from None
     loopback = parts.scheme == "http" and host in {"127.0.0.1", "localhost", "::1"}
     # A login in front of the host would make it look like another one.
     if not host or "@" in parts.netloc or not (parts.scheme == "https" or loopback):
-        raise UnreadableError(f"checkout_url is {_shown(url)}, not an https link")
+        raise UnreadableError(f"{name} is {_shown(url)}, not an https link")
     return url
+
+
+# ── faces and voices ─────────────────────────────────────────────────────────────────────
+
+
+def read_image(body: bytes) -> bytes | str:
+    """Read a drawn picture, or the address that came instead: shown, never opened.
+
+    Whether the picture's inside is sound is for whoever decodes it.
+
+    Raises:
+        UnreadableError: It is neither PNG nor JPEG, too large, or no link.
+    """
+    listed = parse_object(body).get("data")
+    first = listed[0] if isinstance(listed, list) and listed else None
+    if not isinstance(first, dict):
+        raise UnreadableError("data holds no picture")
+    text = first.get("b64_json")
+    if text is None and first.get("url") is not None:
+        return _link(first["url"], "url")
+    if not isinstance(text, str):
+        raise UnreadableError(f"b64_json is {_shown(text)}")
+    if len(text) > LARGEST_DRAWING * 4 // 3 + 4:
+        raise UnreadableError(f"the picture is over {LARGEST_DRAWING} bytes")
+    try:
+        image = base64.b64decode(text, validate=True)
+    except ValueError:
+        raise UnreadableError("b64_json isn't base64") from None
+    if not image.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")):
+        raise UnreadableError("the picture is neither PNG nor JPEG")
+    return image
+
+
+def read_base_resp(body: bytes) -> tuple[int, str]:
+    """Read MiniMax's outcome, which comes in a 200: its code (0 is good) and its words.
+
+    Raises:
+        UnreadableError: There is none, so that nothing is known to have happened.
+    """
+    outcome = parse_object(body).get("base_resp")
+    code = outcome.get("status_code") if isinstance(outcome, dict) else None
+    if not isinstance(outcome, dict) or isinstance(code, bool) or not isinstance(code, int):
+        raise UnreadableError("there is no base_resp.status_code")
+    told = outcome.get("status_msg")
+    words = printable(told, LONGEST_DETAIL) if isinstance(told, str) else ""
+    return (code if abs(code) < 10**9 else -1), words or "no reason given"
+
+
+def read_file_id(body: bytes) -> int | str:
+    """Read what an upload is called: MiniMax has a number; a text is kept a text.
+
+    Raises:
+        UnreadableError: It is neither.
+    """
+    file = parse_object(body).get("file")
+    value = file.get("file_id") if isinstance(file, dict) else None
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63:
+        return value
+    if isinstance(value, str) and is_session_id(value):
+        return value
+    raise UnreadableError(f"file_id is {_shown(value)}")
 
 
 def read_session_id(body: bytes) -> SessionHandle:

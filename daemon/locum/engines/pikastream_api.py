@@ -8,7 +8,7 @@ of a session counts as "not running".
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
@@ -31,6 +31,11 @@ from locum.errors import (
 
 SESSIONS = "/proxy/realtime/session"
 CREATE = "/proxy/realtime/meeting-session"
+IMAGES = "/proxy/openai/v1/images/generations"
+SAMPLES = "/proxy/minimax/v1/files/upload"
+VOICES = "/proxy/minimax/v1/voice_clone"
+IMAGE_MODEL = "gpt-image-1-mini"
+VOICE_MODEL = "speech-2.8-hd"
 
 _KEY_HINT = "Check the key: it may be revoked or another service's; `locum doctor` tries it."
 _UNTOLD_RETRY = timedelta(seconds=15)
@@ -42,8 +47,25 @@ _GAVE_UP_WAITING = frozenset({408, 499})
 _Value = TypeVar("_Value")
 
 
+# What MiniMax's documentation calls passing, and its refusal of PikaStream's own sign-in there,
+# which is nothing that our user could mend.
+_VOICE_TROUBLE_PASSES = frozenset(
+    {1000, 1001, 1002, 1004, 1024, 1033, 1039, 1041, 2045, 2049, 2056}
+)
+_VOICE_NO_CREDITS = 1008
+_VOICE_NAME_TAKEN = 2039
+_VOICE_ADVICE = {
+    2037: " A sample lasts from 10 seconds to 5 minutes.",
+    2038: " Cloning is switched off for this account: ask PikaStream.",
+}
+
+
 class NoCreditsError(LocumError):
-    """The account can't pay for a session (402)."""
+    """The account can't pay for it (402)."""
+
+
+class VoiceNameTakenError(PermanentError):
+    """There is a voice of that name already."""
 
 
 class ToldToWaitError(TransientError):
@@ -97,10 +119,8 @@ class PikaStreamApi:
         products = self._read(answers.read_products, listed)
         if not products:
             raise PermanentError("PikaStream offers no package of credits")
-        wanted = json.dumps({"product_id": products[0].product_id}).encode()
-        made = await self._call(
-            "POST", "/developer/topup", payload=Payload("application/json", (wanted,))
-        )
+        wanted = _json({"product_id": products[0].product_id})
+        made = await self._call("POST", "/developer/topup", payload=wanted)
         return self._read(answers.read_checkout_url, made)
 
     async def create_session(self, payload: Payload) -> SessionHandle:
@@ -157,6 +177,75 @@ class PikaStreamApi:
         answer = await self._call("DELETE", _session_path(handle), missing_is_fine=True)
         return answer.body
 
+    # ── faces and voices ─────────────────────────────────────────────────────────────────
+
+    async def draw_image(self, prompt: str, *, deadline: timedelta) -> bytes | str:
+        """Have a square PNG drawn; answers it, or the address that came instead of it.
+
+        Raises:
+            NoCreditsError: 402.
+            TransientError: Not now, or its answer is lost: it may have been drawn and billed.
+            HumanNeededError: The key is missing or refused.
+            PermanentError: This description will never be drawn.
+        """
+        wanted = {
+            "model": IMAGE_MODEL,
+            "prompt": prompt,
+            "size": "1024x1024",
+            "n": 1,
+            "quality": "medium",
+            "output_format": "png",
+        }
+        answer = await self._make(
+            IMAGES,
+            _json(wanted),
+            deadline,
+            headers={"X-Generation-Type": "image", "X-Model": IMAGE_MODEL},
+        )
+        return self._read(answers.read_image, answer)
+
+    async def upload_sample(self, payload: Payload, *, deadline: timedelta) -> int | str:
+        """Hand in the recording of a voice; answers what it is called there.
+
+        Raises:
+            As `draw_image`.
+        """
+        answer = await self._make(SAMPLES, payload, deadline)
+        self._check_voice_answer(answer)
+        return self._read(answers.read_file_id, answer)
+
+    async def clone_voice(
+        self, file_id: int | str, voice_id: str, *, noise_reduction: bool, deadline: timedelta
+    ) -> None:
+        """Have a voice made of a recording, under a name of our own.
+
+        Raises:
+            VoiceNameTakenError: Another name might do.
+            As `draw_image`.
+        """
+        wanted = {
+            "file_id": file_id,
+            "voice_id": voice_id,
+            "model": VOICE_MODEL,
+            "need_noise_reduction": noise_reduction,
+            "need_volume_normalization": True,
+        }
+        self._check_voice_answer(await self._make(VOICES, _json(wanted), deadline))
+
+    def _check_voice_answer(self, answer: Answer) -> None:
+        """Look at what MiniMax says in a 200."""
+        code, told = self._read(answers.read_base_resp, answer)
+        if code == 0:
+            return
+        message = f"PikaStream's voice service says no ({code}: {self._scrubbed(told)})."
+        if code == _VOICE_NO_CREDITS:
+            raise NoCreditsError(message)
+        if code in _VOICE_TROUBLE_PASSES:
+            raise TransientError(message, retry_after=_UNTOLD_RETRY)
+        if code == _VOICE_NAME_TAKEN:
+            raise VoiceNameTakenError(message)
+        raise PermanentError(message + _VOICE_ADVICE.get(code, ""))
+
     def scrubbed(self, body: bytes, longest: int) -> str:
         """Write a raw body for the record: bounded, and without the key, should it echo it."""
         return self._scrubbed(answers.decoded(body))[:longest]
@@ -191,16 +280,38 @@ class PikaStreamApi:
             return answer
         raise self._refused(answer)
 
-    async def _send(
-        self, method: str, path: str, deadline: timedelta, payload: Payload | None
+    async def _make(
+        self,
+        path: str,
+        payload: Payload,
+        deadline: timedelta,
+        *,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
+        """Make a call that costs something, and that only a person repeats."""
+        try:
+            answer = await self._send("POST", path, deadline, payload, headers)
+        except (NotSentError, AnswerLostError) as error:
+            raise TransientError(str(error), retry_after=_UNTOLD_RETRY) from error
+        if 200 <= answer.status < 300:
+            return answer
+        if answer.status == 402:
+            raise NoCreditsError(f"PikaStream asks for payment ({self._refusal(answer)}).")
+        raise self._refused(answer)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        deadline: timedelta,
+        payload: Payload | None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        # httpx's own type, because its repr hides this header from tracebacks.
+        sent = httpx.Headers({"Authorization": f"DevKey {self._secret().reveal()}"})
+        sent.update(headers)
         return await self._client.send(
-            method,
-            path,
-            deadline=deadline,
-            # httpx's own type, because its repr hides this header from tracebacks.
-            headers=httpx.Headers({"Authorization": f"DevKey {self._secret().reveal()}"}),
-            payload=payload,
+            method, path, deadline=deadline, headers=sent, payload=payload
         )
 
     def _refused(self, answer: Answer) -> LocumError:
@@ -248,6 +359,10 @@ class PikaStreamApi:
                 f"PikaStream's answer can't be read: {self._scrubbed(str(error))}",
                 retry_after=_UNTOLD_RETRY,
             ) from None
+
+
+def _json(value: Mapping[str, object]) -> Payload:
+    return Payload("application/json", (json.dumps(value).encode(),))
 
 
 def _session_path(handle: SessionHandle) -> str:

@@ -6,6 +6,7 @@ empty account: the first passes, the second needs a person.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -24,6 +25,16 @@ _READ_TRIES = 3
 class Balance:
     credits: float
     at: datetime
+
+
+async def topup_hint(checkout_url: Callable[[], Awaitable[str]]) -> str:
+    """Say where to pay, with a link if one is given. Raises nothing of ours."""
+    try:
+        url = await checkout_url()
+    except (TransientError, HumanNeededError, PermanentError):
+        return "Top up the PikaStream account."
+    # The host is named by itself: a link is long, and its host decides who is paid.
+    return f"Top up at {urlsplit(url).hostname}: {url}"
 
 
 class Funds:
@@ -52,6 +63,22 @@ class Funds:
         balance = self._recent_and_enough() or await self._ask()
         if not self._enough(balance):
             raise await self.unfunded(self.shortage(balance))
+
+    async def require_for(self, needed: float) -> None:
+        """See to it that so many credits are left, and the least for a join, by asking now.
+
+        Raises:
+            TransientError, PermanentError: It can't be told; that isn't "too little".
+            HumanNeededError: Too little is left, or the key is bad.
+        """
+        balance = await self.read()
+        if not self._enough(balance):
+            raise await self.unfunded(self.shortage(balance))
+        if balance.credits < needed:
+            raise await self.unfunded(
+                f"PikaStream has {balance.credits:,.10g} credits left; what is planned may take"
+                f" {needed:,.10g}."
+            )
 
     async def require_unless_unknown(self) -> None:
         """As `require_recent`, but go on if the balance can't be read.
@@ -97,12 +124,7 @@ class Funds:
 
     async def unfunded(self, message: str) -> HumanNeededError:
         """Write the error for an account that can't pay, with a link to pay if one is given."""
-        try:
-            url = await self._checkout_url()
-        except (TransientError, HumanNeededError, PermanentError):
-            return HumanNeededError(message, hint="Top up the PikaStream account.")
-        # The host is named by itself: a link is long, and its host decides who is paid.
-        return HumanNeededError(message, hint=f"Top up at {urlsplit(url).hostname}: {url}")
+        return HumanNeededError(message, hint=await topup_hint(self._checkout_url))
 
     async def _checkout_url(self) -> str:
         now = self._clock.now()

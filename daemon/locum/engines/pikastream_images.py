@@ -1,61 +1,73 @@
-"""Has PikaStream draw a face: its OpenAI-shaped images call."""
+"""A face out of a description: PikaStream's image call, in OpenAI's shape.
+
+The picture is taken only where it stands in the answer itself. OpenAI's shape knows an address
+instead, which its present models don't use: that one is shown to a person and never opened,
+since whoever answers could point it at anything that this machine can reach.
+"""
 
 from __future__ import annotations
 
-import base64
-import json
-
 import httpx
 
-from locum.engines.http import BoundedClient, Payload
+from locum.engines.http import BoundedClient
 from locum.engines.pikastream import PikaStreamSettings
-from locum.engines.pikastream_api import PikaStreamApi
-from locum.errors import TransientError
+from locum.engines.pikastream_answers import LARGEST_DRAWING
+from locum.engines.pikastream_api import NoCreditsError, PikaStreamApi
+from locum.engines.pikastream_funds import topup_hint
+from locum.errors import HumanNeededError, PermanentError
+
+LONGEST_DESCRIPTION = 32_000
+"""Characters; the documented limit of the model."""
+
+_MAX_ANSWER_BYTES = LARGEST_DRAWING * 4 // 3 + 64 * 1024
 
 
 class PikaStreamImages:
-    """An `ImageMaker`."""
+    """Draws faces. Belongs to one event loop; close it with `aclose`."""
 
     def __init__(
-        self,
-        settings: PikaStreamSettings,
-        *,
-        transport: httpx.AsyncBaseTransport | None = None,
+        self, settings: PikaStreamSettings, *, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
-        client = BoundedClient(
-            settings.base_url,
-            headers={
-                "X-Skill-Name": "locum",
-                "X-Generation-Type": "image",
-                "X-Model": "gpt-image-1-mini",
-            },
-            max_answer_bytes=32 * 1024 * 1024,
-            transport=transport,
-        )
+        self._deadline = settings.image_deadline
         self._api = PikaStreamApi(
-            client,
+            BoundedClient(
+                settings.base_url,
+                headers={"X-Skill-Name": "locum"},
+                max_answer_bytes=_MAX_ANSWER_BYTES,
+                transport=transport,
+            ),
             settings.key,
-            request_deadline=settings.join_deadline,
+            request_deadline=settings.request_deadline,
             join_deadline=settings.join_deadline,
         )
 
     async def generate(self, description: str) -> bytes:
-        wanted = {
-            "model": "gpt-image-1-mini",
-            "prompt": description,
-            "size": "1024x1024",
-            "n": 1,
-            "quality": "medium",
-            "output_format": "png",
-        }
-        payload = Payload("application/json", (json.dumps(wanted).encode(),))
-        answer = await self._api._call(  # noqa: SLF001
-            "POST", "/proxy/openai/v1/images/generations", payload=payload
-        )
+        """Draw one square picture; answers a PNG or JPEG file of at most 8 MiB, not decoded.
+
+        Not idempotent, and it may cost something.
+
+        Raises:
+            TransientError: Not now, or the answer is lost: it may have been drawn and billed.
+            HumanNeededError: Credits (with the top-up link) or the key.
+            PermanentError: This description is refused, or only an address came.
+        """
+        wanted = description.strip()
+        if not 0 < len(wanted) <= LONGEST_DESCRIPTION:
+            raise PermanentError(
+                f"A description has 1 to {LONGEST_DESCRIPTION:,} characters; this one has"
+                f" {len(wanted):,}."
+            )
         try:
-            return base64.b64decode(json.loads(answer.body)["data"][0]["b64_json"])
-        except (ValueError, KeyError, TypeError, IndexError) as error:
-            raise TransientError("PikaStream's image can't be read") from error
+            drawn = await self._api.draw_image(wanted, deadline=self._deadline)
+        except NoCreditsError as error:
+            hint = await topup_hint(self._api.checkout_url)
+            raise HumanNeededError(str(error), hint=hint) from error
+        if isinstance(drawn, str):
+            raise PermanentError(
+                "PikaStream answers with an address instead of the picture, and locum opens no"
+                f" address that it is given. Look at it yourself, and save it: {drawn}"
+            )
+        return drawn
 
     async def aclose(self) -> None:
         await self._api.aclose()

@@ -1,79 +1,116 @@
-"""Clones voices at PikaStream (its MiniMax calls): upload a recording, then make the voice."""
+"""A voice out of a recording: uploaded, then cloned, through PikaStream's proxy to MiniMax.
+
+A clone is deleted there after seven days without use, and nobody can be asked for a list or
+a deletion: whoever clones keeps the recording, the name and the day.
+"""
 
 from __future__ import annotations
 
-import json
 import re
-import secrets
-import time
-from typing import Any
+from datetime import timedelta
+from pathlib import PurePath
 
 import httpx
 
-from locum.engines.http import BoundedClient, Payload
+from locum.clock import SystemClock
+from locum.engines.http import BoundedClient
 from locum.engines.pikastream import PikaStreamSettings
-from locum.engines.pikastream_api import PikaStreamApi
-from locum.errors import PermanentError, TransientError
+from locum.engines.pikastream_api import (
+    NoCreditsError,
+    PikaStreamApi,
+    VoiceNameTakenError,
+)
+from locum.engines.pikastream_body import sample_body
+from locum.engines.pikastream_funds import topup_hint
+from locum.errors import HumanNeededError, PermanentError
+from locum.ports import Clock
+
+LARGEST_SAMPLE = 20 * 1024 * 1024
+"""Bytes; MiniMax's limit."""
+
+_KINDS = {".mp3": "audio/mpeg", ".m4a": "audio/mp4", ".wav": "audio/wav"}
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
+_LONGEST_NAME = 200
+_MOST_NAMES = 5
 
 
 class PikaStreamVoices:
-    """A `VoiceCloner`."""
+    """Clones voices. Belongs to one event loop; close it with `aclose`.
+
+    `clock` dates their names; without one, the host's does.
+    """
 
     def __init__(
         self,
         settings: PikaStreamSettings,
         *,
+        clock: Clock | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        client = BoundedClient(
-            settings.base_url, headers={"X-Skill-Name": "locum"}, transport=transport
-        )
+        self._clock = clock or SystemClock()
+        self._deadline = settings.voice_deadline
         self._api = PikaStreamApi(
-            client,
+            BoundedClient(
+                settings.base_url, headers={"X-Skill-Name": "locum"}, transport=transport
+            ),
             settings.key,
-            request_deadline=settings.join_deadline,
+            request_deadline=settings.request_deadline,
             join_deadline=settings.join_deadline,
         )
 
     async def clone(
         self, sample: bytes, filename: str, *, name: str, noise_reduction: bool
     ) -> str:
-        boundary = secrets.token_hex(16)
-        head = (
-            f"--{boundary}\r\nContent-Disposition: form-data; "
-            f'name="purpose"\r\n\r\nvoice_clone\r\n--{boundary}\r\n'
-            f'Content-Disposition: form-data; name="file"; filename="{filename}"\r\n'
-            "Content-Type: application/octet-stream\r\n\r\n"
-        )
-        body = (head.encode(), sample, f"\r\n--{boundary}--\r\n".encode())
-        uploaded = await self._answer(
-            "/proxy/minimax/v1/files/upload",
-            Payload(f"multipart/form-data; boundary={boundary}", body),
-        )
-        voice_id = f"voice_{re.sub(r'[^A-Za-z0-9]', '_', name)}_{time.time_ns() // 1000}"
-        wanted = {
-            "file_id": uploaded["file"]["file_id"],
-            "voice_id": voice_id,
-            "model": "speech-2.8-hd",
-            "need_noise_reduction": noise_reduction,
-            "need_volume_normalization": True,
-        }
-        await self._answer(
-            "/proxy/minimax/v1/voice_clone",
-            Payload("application/json", (json.dumps(wanted).encode(),)),
-        )
-        return voice_id
+        """Clone a voice from 10 s to 5 min of speech; answers the voice id for joins.
 
-    async def _answer(self, path: str, payload: Payload) -> dict[str, Any]:
-        answer = await self._api._call("POST", path, payload=payload)  # noqa: SLF001
+        Not idempotent: each call makes another voice. It asks nobody for consent.
+
+        Args:
+            sample: An mp3, m4a or wav file's content.
+            filename: Only its ending is used and sent.
+            name: Whose voice; what a voice id can't hold becomes "-".
+            noise_reduction: Whether the service is to take noise out first.
+
+        Raises:
+            TransientError: Not now, or an answer is lost: a clone may stay there, unused.
+            HumanNeededError: Credits (with the top-up link) or the key.
+            PermanentError: This sample or name will never be taken; the message says why.
+        """
+        suffix = PurePath(filename).suffix.lower()
+        if suffix not in _KINDS:
+            raise PermanentError(f"{filename!r}: a voice's sample is .mp3, .m4a or .wav.")
+        if not 0 < len(sample) <= LARGEST_SAMPLE:
+            raise PermanentError(
+                f"{filename!r} has {len(sample):,} bytes; a voice's sample has at most"
+                f" {LARGEST_SAMPLE:,}, and more than none."
+            )
+        plain_name = _NOT_IN_A_NAME.sub("-", name)
+        if not 0 < len(plain_name) <= _LONGEST_NAME:
+            raise PermanentError(f"A voice's name has 1 to {_LONGEST_NAME} characters.")
         try:
-            found = json.loads(answer.body)
-            status = found["base_resp"]["status_code"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise TransientError("PikaStream's answer can't be read") from error
-        if status != 0:
-            raise PermanentError(f"PikaStream refuses the recording ({status})")
-        return dict(found)
+            file_id = await self._api.upload_sample(
+                sample_body(sample, suffix, _KINDS[suffix]), deadline=self._deadline
+            )
+            return await self._make(file_id, plain_name, noise_reduction=noise_reduction)
+        except NoCreditsError as error:
+            hint = await topup_hint(self._api.checkout_url)
+            raise HumanNeededError(str(error), hint=hint) from error
+
+    async def _make(self, file_id: int | str, name: str, *, noise_reduction: bool) -> str:
+        """Name it by the second; of several in the same one, each takes the next."""
+        now = self._clock.now()
+        taken: VoiceNameTakenError | None = None
+        for later in range(_MOST_NAMES):
+            voice_id = f"voice_{name}_{now + timedelta(seconds=later):%Y%m%d%H%M%S}"
+            try:
+                await self._api.clone_voice(
+                    file_id, voice_id, noise_reduction=noise_reduction, deadline=self._deadline
+                )
+            except VoiceNameTakenError as error:
+                taken = error
+            else:
+                return voice_id
+        raise PermanentError(f"No name is free for the voice: {taken}") from taken
 
     async def aclose(self) -> None:
         await self._api.aclose()

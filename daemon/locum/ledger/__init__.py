@@ -5,7 +5,9 @@ One process writes it (see `StateLock`); others may read.
 """
 
 from locum.ledger.calendars import Applied, CalendarBook, CalendarState, DecisionEntry
-from locum.ledger.database import Database, LedgerError, StateLock
+from locum.ledger.channels import ChannelBook
+from locum.ledger.database import Database, LedgerDamagedError, LedgerError, StateLock
+from locum.ledger.notices import Delivery, NoticeBook, Outcome
 from locum.ledger.outbox import Filing, Outbox
 from locum.ledger.purse import NEVER_RAN, BudgetError, Purse
 from locum.ledger.sessions import (
@@ -24,12 +26,17 @@ __all__ = [
     "BudgetError",
     "CalendarBook",
     "CalendarState",
+    "ChannelBook",
     "Database",
     "DecisionEntry",
+    "Delivery",
     "Filing",
     "Ledger",
+    "LedgerDamagedError",
     "LedgerError",
+    "NoticeBook",
     "Outbox",
+    "Outcome",
     "Purse",
     "RoomTakenError",
     "Sessions",
@@ -47,7 +54,9 @@ class Ledger:
         self.database = database
         self.sessions = Sessions(database)
         self.calendars = CalendarBook(database)
+        self.channels = ChannelBook(database)
         self.outbox = Outbox(database)
+        self.notices = NoticeBook(database)
 
     def close(self) -> None:
         self.database.close()

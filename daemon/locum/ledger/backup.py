@@ -6,8 +6,8 @@ nothing had been lost.
 Nothing is ever deleted here but old backups: a damaged file goes to quarantine. No file is
 called damaged because a disk is full or failing, or because it can't be read or written.
 
-Nothing here but `keep_backup` may run while this process has the same file open otherwise:
-closing any descriptor of a file drops the process's locks on it.
+Nothing here but `keep_backup` and `names_that_last` may run while this process has the same
+file open otherwise: closing any descriptor of a file drops the process's locks on it.
 """
 
 from __future__ import annotations
@@ -15,30 +15,26 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import structlog
 
 from locum.core.model import (
-    Mark,
-    Phase,
     SessionKey,
     instant_label,
 )
 from locum.errors import TransientError
-from locum.ledger.damage import bad_header, damage_of, reading, wal_index
+from locum.ledger.damage import damage_of, reading, wal_index
 from locum.ledger.database import (
     Database,
     LedgerError,
-    read_instant,
     sync_file,
     write_instant,
 )
-from locum.ledger.outbox import Outbox
+from locum.ledger.salvage import carry_over, decoded, readable_rows
 from locum.ledger.sessions import Sessions
 
 _log = structlog.get_logger(__name__)
@@ -123,6 +119,31 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+# ── when damage is met ───────────────────────────────────────────────────────────────────
+
+
+def names_that_last(path: Path, keys: Collection[SessionKey]) -> frozenset[SessionKey]:
+    """Answer of which sessions a recovery of this damaged file will know how to end them.
+
+    They are open, and what their engine calls them is read from the file anew, in the way in
+    which `open_ledger` carries it over. Whoever runs a session that isn't among them must end
+    it before the name is lost.
+    """
+    try:
+        with contextlib.closing(reading(path)) as connection:
+            connection.text_factory = bytes
+            rows, _ = readable_rows(connection, "sessions")
+    except (sqlite3.Error, ValueError):
+        return frozenset()
+    found = set()
+    for row in rows:
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            record = Sessions.parse(decoded(row))
+            if record.is_open and record.handle is not None:
+                found.add(record.key)
+    return frozenset(found.intersection(keys))
+
+
 # ── opening ──────────────────────────────────────────────────────────────────────────────
 
 
@@ -159,9 +180,10 @@ def open_ledger(path: Path, *, backups: Path, now: datetime) -> OpenedLedger:
     What can't be known afterwards:
     - Sessions that began after the backup and couldn't be read from the damaged file. They may
       be in their rooms and cost money, and have no name by which to end them; no cap counts
-      them. An engine can tell at most that nothing of ours runs (`settle_lost_join`); so the
-      log says `ledger_recovered` with the instant since which all may be lost, and asks a
-      person to look into the rooms of that time, and at the engine's account.
+      them. An engine can tell at most that nothing of ours runs (`settle_lost_join`), which
+      the daemon asks it: see `locum.app.recovery`. Until then the log says `ledger_recovered`
+      with the instant since which all may be lost, and asks a person to look into the rooms
+      of that time, and at the engine's account.
     - That a session of the backup ended, moved on or was told to stop since. It is taken up
       by its handle, and the engine tells.
     - Edits of text in place: SQLite has no checksums in its pages. A changed letter in a title
@@ -200,6 +222,11 @@ def open_ledger(path: Path, *, backups: Path, now: datetime) -> OpenedLedger:
 def _require_usable(path: Path) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.is_symlink():
+            # Its lock, its -wal and its quarantine would be sought where it isn't.
+            raise LedgerError(
+                f"The ledger {path} is a link. Set state_dir to the folder that it leads to."
+            )
         if path.exists() and not path.is_file():
             raise LedgerError(f"The ledger {path} is no file. Move away what is there.")
     except OSError as error:
@@ -296,10 +323,11 @@ def _restore(
             _copy(source, part)
         known_until = "" if source is None else _known_until(part)
         with contextlib.closing(Database(part)) as database:
-            known = not damage.commits_lost and _carry_over(path, database)
+            known = not damage.commits_lost and carry_over(path, database)
             where = quarantine / path.name if source == path else source
             with database.transaction():
                 database.set_meta("recovered_at", write_instant(now))
+                database.set_meta("restored_at", write_instant(now))  # Kept for `status`.
                 database.set_meta("quarantined", str(quarantine))
                 database.set_meta("restored_from", None if where is None else str(where))
                 database.set_meta("damage", damage.reason)
@@ -363,110 +391,3 @@ def _put_in_place(path: Path, restored: Path) -> None:
     _sync_folder(quarantine.parent)
     restored.rename(path)
     _sync_folder(path.parent)
-
-
-# ── carrying over ────────────────────────────────────────────────────────────────────────
-
-_CARRIED: Mapping[str, tuple[str, ...]] = {
-    "sessions": ("key",),
-    "attempts": ("session", "number"),
-    "transitions": ("id",),
-    "marks": ("occurrence",),
-    "filings": ("session", "meeting", "sink"),
-}
-"""What no calendar tells again, with its keys; parents come before their children."""
-
-
-def _carry_over(path: Path, database: Database) -> bool:
-    """Take from a damaged file each row that can be read and parsed: it is newer.
-
-    Answers whether all its sessions are known now.
-    """
-    if not path.exists() or bad_header(path) is not None:
-        return False  # Looked at by SQLite, an empty file would cost us its -wal.
-    known = True
-    carried: set[str] = set()
-    try:
-        with contextlib.closing(reading(path)) as connection, database.transaction():
-            connection.text_factory = bytes
-            for table in _CARRIED:
-                complete = _carry_table(connection, database, table, carried)
-                known = known and (complete or table not in {"sessions", "attempts"})
-    except (sqlite3.Error, ValueError):  # Even its message can be undecodable.
-        return False
-    return known
-
-
-def _carry_table(
-    connection: sqlite3.Connection, database: Database, table: str, carried: set[str]
-) -> bool:
-    """Take over the rows of a table; of what belongs to a session, only with the session.
-
-    Otherwise an old session would have a newer history, or the reverse.
-    """
-    rows, complete = _readable_rows(connection, table)
-    ours = {row["name"] for row in database.rows(f"PRAGMA table_info({table})")}
-    for read in rows:
-        if not ours.issuperset(read):
-            return False  # Its schema is damaged: what stands where can't be told.
-        try:
-            row = {
-                name: value.decode() if isinstance(value, bytes) else value
-                for name, value in read.items()
-            }
-            if row.get("session", "") not in {"", *carried}:
-                complete = False
-                continue
-            with database.savepoint():
-                _carry_row(database, table, row)
-        except (sqlite3.Error, ValueError):
-            complete = False
-        else:
-            carried.update([row["key"]] if table == "sessions" else [])
-    return complete
-
-
-def _readable_rows(
-    connection: sqlite3.Connection, table: str
-) -> tuple[list[dict[str, Any]], bool]:
-    """Answer what can be read of a table, and whether that is all of it."""
-    found: dict[tuple[Any, ...], dict[str, Any]] = {}
-    complete = True
-    try:
-        verdict = connection.execute(f"PRAGMA integrity_check({table})").fetchone()[0]
-        complete = verdict == b"ok"
-    except (sqlite3.Error, ValueError):
-        complete = False
-    # From both ends: what lies behind a damaged page is reached from the other side.
-    for order in ("ASC", "DESC"):
-        try:
-            cursor = connection.execute(f"SELECT * FROM {table} ORDER BY rowid {order}")  # noqa: S608 - Our own tables.
-            names = [column[0] for column in cursor.description]
-            for row in cursor:
-                found[row] = dict(zip(names, row, strict=True))
-        except (sqlite3.Error, ValueError):
-            complete = False
-    return list(found.values()), complete
-
-
-def _carry_row(database: Database, table: str, row: Mapping[str, Any]) -> None:
-    names = ", ".join(f'"{name}"' for name in row)
-    values = ", ".join("?" for _ in row)
-    updates = ", ".join(f'"{name}" = excluded."{name}"' for name in row)
-    database.execute(
-        f"INSERT INTO {table} ({names}) VALUES ({values}) "  # noqa: S608 - Our own tables.
-        f"ON CONFLICT ({', '.join(_CARRIED[table])}) DO UPDATE SET {updates}",
-        tuple(row.values()),
-    )
-    # Parsed before it counts: a row that can't be read would fail every pass.
-    if table == "sessions":
-        Sessions(database).get(SessionKey(row["key"]))
-    elif table == "attempts":
-        Sessions(database).attempts(SessionKey(row["session"]))
-    elif table == "transitions":
-        read_instant(row["at"])
-        Phase(row["after"])
-    elif table == "marks":
-        Mark(row["mark"])
-    else:
-        Outbox(database).of(SessionKey(row["session"]))

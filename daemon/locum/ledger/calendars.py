@@ -7,6 +7,7 @@ nothing. An event that is merely absent from a reading is gone only when the nex
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -45,13 +46,14 @@ _ENDLESS = timedelta(hours=24)
 class Applied:
     """What a reading changed.
 
-    `unconfirmed` events are absent and wait for a second look; `vanished` ones were absent at
-    that too and are dropped, though nothing told of their end.
+    `unconfirmed` events are absent and wait for a second look: `absent` are those; `vanished`
+    ones were absent at that too and are dropped, though nothing told of their end.
     """
 
     changed: int = 0
     unconfirmed: int = 0
     vanished: int = 0
+    absent: tuple[CalendarEvent, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,13 +91,22 @@ class CalendarBook:
         rows = self._db.rows("SELECT body FROM events ORDER BY starts_at, event_id")
         return tuple(_EVENT.validate_json(row["body"]) for row in rows)
 
+    def events_of(self, calendar: CalendarRef) -> tuple[CalendarEvent, ...]:
+        rows = self._db.rows(
+            "SELECT body FROM events WHERE account = ? AND calendar_id = ? "
+            "ORDER BY starts_at, event_id",
+            (calendar.account, calendar.calendar_id),
+        )
+        return tuple(_EVENT.validate_json(row["body"]) for row in rows)
+
     def apply(self, reading: CalendarReading) -> Applied:
         """Take over a complete reading, in one commit."""
         account, calendar_id = reading.calendar.account, reading.calendar.calendar_id
         seen = {event.event_id: event for event in reading.events}
         removed = set(reading.removed_ids)
         unread = {malformed.item_id for malformed in reading.malformed}
-        changed = unconfirmed = vanished = 0
+        changed = vanished = 0
+        absent = []
         with self._db.transaction():
             known = {
                 row["event_id"]: row
@@ -114,14 +125,25 @@ class CalendarBook:
                     continue
                 if event_id in removed:
                     changed += self._cancel(_EVENT.validate_json(row["body"]))
+                elif read_instant(row["starts_at"]) >= reading.window.end:
+                    continue  # Found where no reading looks yet: see `put_found`.
                 elif not _touches(row["starts_at"], row["ends_at"], reading):
                     changed += self._drop(reading.calendar, event_id)
                 elif row["absences"]:
                     vanished += self._drop(reading.calendar, event_id)
                 else:
-                    unconfirmed += self._miss(reading.calendar, event_id)
+                    self._miss(reading.calendar, event_id)
+                    absent.append(_EVENT.validate_json(row["body"]))
             self._note_reading(reading)
-        return Applied(changed + vanished, unconfirmed, vanished)
+        return Applied(changed + vanished, len(absent), vanished, tuple(absent))
+
+    def put_found(self, event: CalendarEvent) -> None:
+        """Take over an event that was missing from a reading, and was asked for by itself.
+
+        Beyond the horizon it stays as it is until a reading gets there.
+        """
+        with self._db.transaction():
+            self._put(event)
 
     def put_by_hand(self, event: CalendarEvent) -> None:
         """Add an event that no calendar holds: a person asked for this meeting."""
@@ -186,8 +208,8 @@ class CalendarBook:
             (calendar.account, calendar.calendar_id, event_id),
         )
 
-    def _miss(self, calendar: CalendarRef, event_id: str) -> int:
-        return self._db.execute(
+    def _miss(self, calendar: CalendarRef, event_id: str) -> None:
+        self._db.execute(
             "UPDATE events SET absences = absences + 1 "
             "WHERE account = ? AND calendar_id = ? AND event_id = ?",
             (calendar.account, calendar.calendar_id, event_id),
@@ -196,36 +218,69 @@ class CalendarBook:
     # ── calendars ────────────────────────────────────────────────────────────────────────
 
     def states(self) -> Mapping[CalendarRef, CalendarState]:
-        states = (
-            CalendarState(
-                calendar=CalendarRef(row["account"], row["calendar_id"]),
-                read_at=read_optional_instant(row["read_at"]),
-                access=CalendarAccess(row["access"] or "details"),
-                sync_token=row["sync_token"],
-                failing_since=read_optional_instant(row["failing_since"]),
-                problem=row["problem"],
-            )
-            for row in self._db.rows("SELECT * FROM calendars ORDER BY account, calendar_id")
-        )
-        return {state.calendar: state for state in states}
+        rows = self._db.rows("SELECT * FROM calendars ORDER BY account, calendar_id")
+        return {state.calendar: state for state in map(_state, rows)}
 
-    def note_failure(self, calendar: CalendarRef, *, at: datetime, problem: str) -> bool:
-        """Write that a calendar can't be read; answers whether that is news."""
+    def state(self, calendar: CalendarRef) -> CalendarState | None:
+        """Answer what is known of one calendar; None if it was never asked."""
+        row = self._db.row(
+            "SELECT * FROM calendars WHERE account = ? AND calendar_id = ?",
+            (calendar.account, calendar.calendar_id),
+        )
+        return None if row is None else _state(row)
+
+    def note_failure(
+        self, calendar: CalendarRef, *, at: datetime, problem: str, refused: bool = False
+    ) -> bool:
+        """Write that a calendar can't be read; answers whether that is news.
+
+        `refused` says that it is gone, or not shared any more, rather than out of reach.
+        """
         with self._db.transaction():
             row = self._db.row(
                 "SELECT failing_since FROM calendars WHERE account = ? AND calendar_id = ?",
                 (calendar.account, calendar.calendar_id),
             )
             self._db.execute(
-                "INSERT INTO calendars (account, calendar_id, failing_since, problem) "
-                "VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET problem = excluded.problem, "
-                "failing_since = coalesce(failing_since, excluded.failing_since)",
-                (calendar.account, calendar.calendar_id, write_instant(at), problem[:2000]),
+                "INSERT INTO calendars "
+                "(account, calendar_id, failing_since, problem, refused_since) "
+                "VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET problem = excluded.problem, "
+                "failing_since = coalesce(failing_since, excluded.failing_since), "
+                "refused_since = coalesce(refused_since, excluded.refused_since)",
+                (
+                    calendar.account,
+                    calendar.calendar_id,
+                    write_instant(at),
+                    problem[:2000],
+                    write_instant(at if refused else None),
+                ),
             )
         return row is None or row["failing_since"] is None
 
-    def note_sync_token(self, calendar: CalendarRef, token: str | None) -> None:
+    def drop_refused(self, calendar: CalendarRef, *, now: datetime, keep: timedelta) -> int:
+        """Drop what lies ahead on a calendar that has been refused for `keep`; answers how much.
+
+        What is running stays, to its end: it may be what we sit in.
+        """
+        whose = (calendar.account, calendar.calendar_id)
         with self._db.transaction():
+            row = self._db.row(
+                "SELECT refused_since FROM calendars WHERE account = ? AND calendar_id = ?",
+                whose,
+            )
+            since = None if row is None else read_optional_instant(row["refused_since"])
+            if since is None or now - since < keep:
+                return 0
+            return self._db.execute(
+                "DELETE FROM events "
+                "WHERE account = ? AND calendar_id = ? AND NOT (starts_at <= ? AND ends_at > ?)",
+                (*whose, write_instant(now), write_instant(now)),
+            )
+
+    def note_sync_token(self, calendar: CalendarRef, token: str | None) -> None:
+        # An older token after a power cut tells of more changes, never of fewer: not worth a
+        # wait for the disk at every poll of a thousand calendars.
+        with self._db.transaction(durable=False):
             self._db.execute(
                 "UPDATE calendars SET sync_token = ? WHERE account = ? AND calendar_id = ?",
                 (token, calendar.account, calendar.calendar_id),
@@ -235,7 +290,7 @@ class CalendarBook:
         self._db.execute(
             "INSERT INTO calendars (account, calendar_id, read_at, access) VALUES (?, ?, ?, ?) "
             "ON CONFLICT DO UPDATE SET read_at = excluded.read_at, access = excluded.access, "
-            "failing_since = NULL, problem = NULL",
+            "failing_since = NULL, problem = NULL, refused_since = NULL",
             (
                 reading.calendar.account,
                 reading.calendar.calendar_id,
@@ -356,6 +411,17 @@ class CalendarBook:
             (text, text, pattern, limit),
         )
         return tuple(OccurrenceKey(row["occurrence"]) for row in rows)
+
+
+def _state(row: sqlite3.Row) -> CalendarState:
+    return CalendarState(
+        calendar=CalendarRef(row["account"], row["calendar_id"]),
+        read_at=read_optional_instant(row["read_at"]),
+        access=CalendarAccess(row["access"] or "details"),
+        sync_token=row["sync_token"],
+        failing_since=read_optional_instant(row["failing_since"]),
+        problem=row["problem"],
+    )
 
 
 def _touches(starts_at: str, ends_at: str, reading: CalendarReading) -> bool:

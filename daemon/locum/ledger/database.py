@@ -7,7 +7,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -168,6 +168,53 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
     """,
     """
+    -- Whether anybody else was ever seen in the room: only then can it have emptied.
+    ALTER TABLE sessions ADD COLUMN accompanied INTEGER NOT NULL DEFAULT 0;
+    -- Since when a calendar is gone, or not shared any more; NULL while it merely fails.
+    ALTER TABLE calendars ADD COLUMN refused_since TEXT;
+    """,
+    """
+    -- What the owner was told, and which target has it: see `NoticeBook`.
+    CREATE TABLE notices (
+        key TEXT PRIMARY KEY,
+        kind TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        name TEXT NOT NULL,
+        starts_at TEXT,
+        put_at TEXT NOT NULL,
+        expires_at TEXT NOT NULL,
+        severity TEXT NOT NULL,
+        title TEXT NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX notices_put ON notices (put_at);
+    CREATE TABLE notice_deliveries (
+        notice TEXT NOT NULL REFERENCES notices (key) ON DELETE CASCADE,
+        target TEXT NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        problem TEXT,
+        settled_at TEXT,
+        outcome TEXT,
+        PRIMARY KEY (notice, target)
+    ) STRICT;
+    CREATE INDEX notice_deliveries_open ON notice_deliveries (target) WHERE settled_at IS NULL;
+    """,
+    """
+    -- Push channels, from before they are asked for until they are over.
+    CREATE TABLE channels (
+        id TEXT PRIMARY KEY,
+        account TEXT NOT NULL,
+        calendar_id TEXT NOT NULL,
+        address TEXT NOT NULL,
+        token_hash TEXT NOT NULL,
+        state TEXT NOT NULL,
+        asked_at TEXT NOT NULL,
+        expires_at TEXT NOT NULL,
+        resource_id TEXT,
+        heard_at TEXT
+    ) STRICT;
+    """,
+    """
     -- As whom each attempt asked to join: an identity's hashes, as JSON.
     ALTER TABLE attempts ADD COLUMN identity TEXT;
     """,
@@ -194,6 +241,10 @@ def read_optional_instant(text: str | None) -> datetime | None:
     return None if text is None else read_instant(text)
 
 
+class LedgerDamagedError(TransientError):
+    """What is in the file is damaged. It passes only with a new start, which restores it."""
+
+
 class Database:
     """One connection in WAL mode; a commit is on the disk when it returns.
 
@@ -211,6 +262,8 @@ class Database:
         self.damage: str | None = None
         """What SQLite said when it first met damage in the file; only a new start, which goes
         through `open_ledger`, mends it."""
+        self.on_damage: Callable[[], None] | None = None
+        """Called once, when `damage` is first set."""
         self._syncing: asyncio.Future[None] | None = None
         self._synchronous = ""
         self._within = False
@@ -255,6 +308,8 @@ class Database:
                 f"ours {len(MIGRATIONS)}). Update locum."
             )
         self._describes_itself = version >= 2 or not read_only
+        self.outdated = read_only and version < len(MIGRATIONS)
+        """An older locum wrote it, and who only reads can't bring it up to date."""
         if read_only:
             return
         for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
@@ -338,13 +393,21 @@ class Database:
         try:
             yield
         except sqlite3.DatabaseError as error:
+            told = f"The ledger {self.path} can't be {verb}: {error}."
             if is_damage(error):
-                self.damage = self.damage or str(error)
-            elif not isinstance(error, sqlite3.OperationalError):
+                self._note_damage(str(error))
+                # It too is told as something that passes: whoever holds a presence keeps it,
+                # and nobody claims a new one, until a restart has mended the file.
+                raise LedgerDamagedError(told) from error
+            if not isinstance(error, sqlite3.OperationalError):
                 raise
-            # Damage too is told as something that passes: whoever holds a presence keeps it,
-            # and nobody claims a new one, until a restart has mended the file.
-            raise TransientError(f"The ledger {self.path} can't be {verb}: {error}.") from error
+            raise TransientError(told) from error
+
+    def _note_damage(self, problem: str) -> None:
+        if self.damage is None:
+            self.damage = problem
+            if self.on_damage is not None:
+                self.on_damage()
 
     # ── what the ledger knows of itself ──────────────────────────────────────────────────
 
@@ -374,7 +437,17 @@ class Database:
         self.set_meta("recovered_at", None)
 
     def close(self) -> None:
-        self._connection.close()
+        if self.damage is None:
+            self._connection.close()
+            return
+        # Whoever closes a ledger last moves the pages of its -wal into it, unchecked: a
+        # damaged -wal would spoil what is sound. So somebody who can't write closes last.
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(sqlite3.Error):
+                last = _connect(self.path, read_only=True)
+                stack.callback(last.close)
+                last.execute("PRAGMA schema_version").fetchone()
+            self._connection.close()
 
 
 def is_damage(error: sqlite3.Error) -> bool:

@@ -94,7 +94,11 @@ class Purse:
 
     def tally(self, now: datetime) -> Tally:
         """Begin to judge the stays that are claimed at one instant, in one transaction."""
-        return Tally(self._db, self, at=now, now=now)
+        return self.tally_at(now, now=now)
+
+    def tally_at(self, at: datetime, *, now: datetime) -> Tally:
+        """Judge as of `now` what would be claimed at another instant."""
+        return Tally(self._db, self, at=at, now=now)
 
     def extend(self, key: SessionKey, leave_by: datetime, *, now: datetime) -> Refused | None:
         """Fit what is set aside for a session to another end; None if that may be spent.
@@ -256,7 +260,7 @@ class Tally:
             rows = self._db.rows(
                 "SELECT * FROM attempts WHERE ended_at IS NULL AND answered_at IS NOT NULL"
             )
-            self._known_excesses = tuple(_excess(row, self._now) for row in rows)
+            self._known_excesses = tuple(excess(row, self._now) for row in rows)
         return self._known_excesses
 
 
@@ -269,7 +273,7 @@ def _shortened(stay: Stay, now: datetime) -> Iterator[Stay]:
             yield replace(stay, meetings=meetings, leave_by=leave_by)
 
 
-def _excess(row: sqlite3.Row, now: datetime) -> _Excess:
+def excess(row: sqlite3.Row, now: datetime) -> _Excess:
     lasted = max(now - read_instant(row["answered_at"]), timedelta(0))
     return _Excess(
         claimed_at=read_instant(row["claimed_at"]),
@@ -282,10 +286,14 @@ def _excess(row: sqlite3.Row, now: datetime) -> _Excess:
 def settled(row: sqlite3.Row, at: datetime, outcome: str) -> int:
     """Answer what an attempt, as its row stands, cost when it is proved over, in micro-dollars.
 
-    One that was never answered was free, unless its answer is what was lost.
+    One that was never answered was free, unless its answer is what was lost. Where it ended
+    before it began, by a clock that was set back meanwhile, nobody knows how long it was: then
+    it cost all that was set aside for it.
     """
-    if row["answered_at"] is not None:
-        answered_at = read_instant(row["answered_at"])
-        return cost(max(at - answered_at, timedelta(0)), row["price_per_minute"])
-    lost = outcome == EndReason.LOST_JOIN.value
-    return int(row["reserved_micros"]) if lost else 0
+    reserved = int(row["reserved_micros"])
+    if row["answered_at"] is None:
+        return reserved if outcome == EndReason.LOST_JOIN.value else 0
+    lasted = at - read_instant(row["answered_at"])
+    if lasted < timedelta(0):
+        return max(reserved, cost(timedelta(0), row["price_per_minute"]))
+    return cost(lasted, row["price_per_minute"])

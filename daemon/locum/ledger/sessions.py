@@ -126,6 +126,15 @@ class Sessions:
         known = self._unfinished.get(key)
         return known[1] if known is not None and known[0] == values else None
 
+    @staticmethod
+    def parse(row: Mapping[str, Any]) -> SessionRecord:
+        """Read the values of a row, wherever they come from.
+
+        Raises:
+            ValueError, KeyError: It is none of ours.
+        """
+        return _record(row)
+
     def _must_get(self, key: str) -> SessionRecord:
         record = self.get(SessionKey(key))
         if record is None:
@@ -385,7 +394,9 @@ class Sessions:
     def others_present(self, key: SessionKey, others: int) -> None:
         with self._db.transaction():
             self._db.execute(
-                "UPDATE sessions SET others_present = ? WHERE key = ?", (others, key)
+                "UPDATE sessions SET others_present = ?, accompanied = max(accompanied, ?) "
+                "WHERE key = ?",
+                (others, int(others > 0), key),
             )
 
     def joined_as(self, key: SessionKey, identity: Identity) -> None:
@@ -467,7 +478,7 @@ def _plain(value: Any) -> Any:
     return write_instant(value) if isinstance(value, datetime) else value
 
 
-def _record(row: sqlite3.Row) -> SessionRecord:
+def _record(row: sqlite3.Row | Mapping[str, Any]) -> SessionRecord:
     return SessionRecord(
         key=SessionKey(row["key"]),
         phase=Phase(row["phase"]),
@@ -486,6 +497,8 @@ def _record(row: sqlite3.Row) -> SessionRecord:
         ended_at=read_optional_instant(row["ended_at"]),
         end_reason=None if row["end_reason"] is None else EndReason(row["end_reason"]),
         others_present=row["others_present"],
+        # A file of an older version that is only read, by `locum reap` say, has no such column.
+        accompanied="accompanied" in row.keys() and bool(row["accompanied"]),  # noqa: SIM118
     )
 
 

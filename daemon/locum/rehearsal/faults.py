@@ -6,6 +6,7 @@ a fault needs no help from what it hits. Nothing here knows whose API it is brea
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections import deque
@@ -17,7 +18,7 @@ from typing import Any
 import anyio
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -214,10 +215,12 @@ class FaultMiddleware:
             return
         traffic = _Traffic(scope, receive, send, self._log)
         fault = self._faults.strike(traffic.method, traffic.target)
-        if fault is None:
-            await self.app(scope, traffic.receive, traffic.send)
-        else:
-            await self._suffer(fault, scope, traffic)
+        # Who dies in the middle of a request leaves nobody to answer, and nothing to report.
+        with contextlib.suppress(ClientDisconnect):
+            if fault is None:
+                await self.app(scope, traffic.receive, traffic.send)
+            else:
+                await self._suffer(fault, scope, traffic)
 
     async def _suffer(self, fault: Fault, scope: Scope, traffic: _Traffic) -> None:
         if fault.delay_s > 0:

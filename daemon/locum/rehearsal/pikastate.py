@@ -4,6 +4,8 @@ The public contract says what calls answer, not how the service works inside. As
 each a setting where it matters: one credit is one US cent; a session costs from the answer
 to its POST until it is over, by the started minute, each minute paid at its beginning; it
 is closed at the instant when the next minute can't be paid, so a balance is never negative.
+Images and voices cost nothing here: nobody has published their price. What becomes of voices
+is in `pikavoices`.
 """
 
 from __future__ import annotations
@@ -21,10 +23,10 @@ from typing import Any
 from pydantic import ConfigDict
 
 from locum.rehearsal.faults import Faults, RequestLog
+from locum.rehearsal.pikavoices import Code, Refusal, Voice, Voices
 from locum.rehearsal.rooms import Rooms, VisitId
 
 MINUTE = timedelta(minutes=1)
-CLONED_VOICE_KEPT = timedelta(days=7)  #: Without use; the service deletes it then.
 STOCK_VOICE = "English_radiant_girl"
 INSUFFICIENT_CREDITS = "insufficient credits"
 
@@ -45,13 +47,21 @@ class BalanceShape(enum.Enum):
     FLAT = "flat"  #: {"balance": 1}
 
 
+class ProductShape(enum.Enum):
+    """How packages of credits are written; versions of the public client read one each."""
+
+    CAMEL = "camel"  #: productId, name, numCredits: the newer.
+    SNAKE = "snake"  #: product_id, title, num_credits.
+
+
 @dataclass(frozen=True)
 class PikaSettings:
     """How the stand-in behaves. A change counts for what begins after it.
 
     `credits_per_minute` is the higher of the two published prices. `session_error` makes
     sessions fail with that text when they would be ready. `give_back_notes` puts `notes`
-    into the answers after the end, which the documented service doesn't.
+    into the answers after the end, which the documented service doesn't. `image_as_url`
+    answers an image's address instead of the image, the other of OpenAI's two shapes.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")  # For reading it from TOML and JSON.
@@ -68,6 +78,8 @@ class PikaSettings:
     failing_deletes: int = 0
     give_back_notes: str | None = None
     balance_shape: BalanceShape = BalanceShape.NESTED
+    product_shape: ProductShape = ProductShape.CAMEL
+    image_as_url: bool = False
     short_video_flag: bool = False
     hostile: frozenset[Hostile] = frozenset()
     voices: frozenset[str] = frozenset({STOCK_VOICE})
@@ -194,9 +206,8 @@ class PikaStage:
         self._peak_live = 0
         self._peak_in_room = 0
         self._checkouts: dict[str, Product | None] = {}
-        self._files: set[str] = set()
-        self._cloned: dict[str, datetime] = {}
         self._serial = itertools.count(1)
+        self._voices = Voices(self._serial)
 
     def now(self) -> datetime:
         return self._clock()
@@ -239,6 +250,7 @@ class PikaStage:
             now = self._settle()
             settings = self._settings
             self._check_start(request, now)
+            self._voices.use(request.voice_id, now)
             ready_at = now + settings.ready_after
             silent = settings.never_ready or settings.session_error is not None
             session = _Session(
@@ -358,28 +370,34 @@ class PikaStage:
 
     # ── voices ───────────────────────────────────────────────────────────────────────────
 
-    def keep_file(self) -> str:
+    def keep_sample(self, sound: bytes) -> int | Refusal:
+        """Take a voice's sample; answers its file id."""
         with self._lock:
-            file_id = str(310_000_000_000 + next(self._serial))
-            self._files.add(file_id)
-            return file_id
+            return self._voices.keep_sample(sound)
 
-    def clone_voice(self, file_id: str, voice_id: str) -> bool:
-        """Make a voice from an uploaded file; False if there is no such file."""
+    def clone_voice(
+        self, file_id: object, voice_id: str, *, noise_reduction: bool
+    ) -> Voice | Refusal:
+        """Make a voice from an uploaded sample."""
         with self._lock:
-            if file_id not in self._files:
-                return False
-            self._cloned[voice_id] = self._clock()
-            return True
+            if voice_id in self._settings.voices:
+                return Refusal(Code.TAKEN, "voice clone voice id duplicate")
+            return self._voices.clone(
+                file_id, voice_id, noise_reduction=noise_reduction, now=self._settle()
+            )
+
+    @property
+    def voices(self) -> tuple[Voice, ...]:
+        """Answer the cloned voices that aren't deleted yet."""
+        with self._lock:
+            return self._voices.living(self._settle())
 
     # ── inside the lock ──────────────────────────────────────────────────────────────────
 
     def _check_start(self, request: SessionRequest, now: datetime) -> None:
         settings = self._settings
-        used = self._cloned.get(request.voice_id)
-        if used is not None and now - used < CLONED_VOICE_KEPT:
-            self._cloned[request.voice_id] = now
-        elif request.voice_id not in settings.voices:
+        voice = request.voice_id
+        if voice not in settings.voices and not self._voices.has(voice, now):
             raise RefusalError(400, f"unknown voice_id {request.voice_id!r}")
         least = max(settings.credits_per_minute, Decimal(settings.minimum_balance))
         if self._balance < least:

@@ -1,8 +1,10 @@
 """PikaStream's public HTTP contract, answered by a `PikaStage`.
 
 The paths, shapes and headers are those of the public client (Pika-Labs/Pika-Skills,
-`pikastream-video-meeting`); the statuses and texts of refusals are plausible guesses. What
-a client doesn't know of the service (its worker, its billing) is in `pikastate`.
+`pikastream-video-meeting`); what it proxies refuses in the words of whoever is behind it,
+OpenAI or MiniMax. The statuses and texts of PikaStream's own refusals are plausible guesses.
+It is stricter than a client needs: what the public client always sends is required. What a
+client doesn't know of the service (its worker, its billing) is in `pikastate`.
 """
 
 from __future__ import annotations
@@ -37,10 +39,12 @@ from locum.rehearsal.pikastate import (
     Hostile,
     PikaSettings,
     PikaStage,
+    ProductShape,
     RefusalError,
     SessionRequest,
     SessionState,
 )
+from locum.rehearsal.pikavoices import LARGEST_SAMPLE, Code, Refusal
 from locum.rehearsal.rooms import StepKind
 
 __all__ = [
@@ -53,7 +57,7 @@ __all__ = [
     "pikastream_app",
 ]
 
-_LARGEST_UPLOAD = 20 * 1024 * 1024
+_LARGEST_IMAGE = 20 * 1024 * 1024
 _SMALLEST_IMAGE = 1024
 _MEETING_URLS = {
     "google_meet": re.compile(
@@ -61,8 +65,15 @@ _MEETING_URLS = {
     ),
     "zoom": re.compile(r"https://(?:[a-z0-9-]+\.)?zoom\.us/j/(\d{9,11})(?:\?.*)?"),
 }
-_VOICE_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{7,255}")
-_NO_SUCH_FILE, _BAD_PARAMETER = 2013, 2037  # MiniMax's own codes, in `base_resp`.
+_VOICE_MODEL = "speech-2.8-hd"
+_IMAGE_MODELS = frozenset({"gpt-image-1", "gpt-image-1-mini", "gpt-image-1.5"})
+_IMAGE_CHOICES = {  # Beside prompt and model; what is left out is OpenAI's default.
+    "size": ("1024x1024",),
+    "n": (1,),
+    "quality": ("auto", "low", "medium", "high"),
+    "output_format": ("png",),
+}
+_LONGEST_PROMPT = 32_000  # OpenAI's, for these models.
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -81,6 +92,7 @@ def pikastream_app(stage: PikaStage) -> Starlette:
         Route("/developer/topup/products", api.keyed(api.products)),
         Route("/developer/topup", api.keyed(api.topup), methods=["POST"]),
         Route("/checkout/{token}", api.checkout),
+        Route("/images/{hue:int}.png", api.show_image),
         Route(
             "/proxy/realtime/meeting-session", api.keyed(api.create_session), methods=["POST"]
         ),
@@ -133,14 +145,20 @@ class _Api:
 
     async def products(self, request: Request) -> Response:
         del request
-        products = [
-            {"productId": one.id, "name": one.name, "numCredits": one.credits}
-            for one in PRODUCTS
-        ]
+        if self._stage.settings.product_shape is ProductShape.SNAKE:
+            products = [
+                {"product_id": one.id, "title": one.name, "num_credits": one.credits}
+                for one in PRODUCTS
+            ]
+        else:
+            products = [
+                {"productId": one.id, "name": one.name, "numCredits": one.credits}
+                for one in PRODUCTS
+            ]
         return JSONResponse({"data": {"products": products}})
 
     async def topup(self, request: Request) -> Response:
-        payload = await _json_object(request)
+        payload = await _sent_json(request)
         token = self._stage.open_checkout(_text(payload, "product_id"))
         host = str(request.base_url).rstrip("/")
         if Hostile.CHECKOUT_ELSEWHERE in self._stage.settings.hostile:
@@ -179,34 +197,58 @@ class _Api:
         return JSONResponse({"success": True, **self._notes(state)})
 
     async def draw_image(self, request: Request) -> Response:
-        payload = await _json_object(request)
-        prompt = _text(payload, "prompt")
-        _text(payload, "model")
-        if payload.get("size", "1024x1024") != "1024x1024" or payload.get("n", 1) != 1:
-            raise RefusalError(400, "only one image of 1024x1024 at a time")
-        hue = zlib.crc32(prompt.encode()) % 360 / 360
-        image = base64.b64encode(face_png(1024, hue=hue)).decode()
+        payload = await _sent_json(request)
+        _check_image_call(payload, request)
+        hue = zlib.crc32(payload["prompt"].encode("utf-8", "replace")) % 360
+        drawn = {"b64_json": base64.b64encode(_portrait(hue)).decode()}
+        if self._stage.settings.image_as_url:
+            host = str(request.base_url).rstrip("/")
+            drawn = {"url": f"{host}/images/{hue}.png"}
         created = int(self._stage.now().timestamp())
-        return JSONResponse({"created": created, "data": [{"b64_json": image}]})
+        return JSONResponse({"created": created, "data": [drawn]})
+
+    async def show_image(self, request: Request) -> Response:
+        """Answer what `image_as_url` pointed to; without a key, as such links are."""
+        return Response(_portrait(request.path_params["hue"] % 360), media_type="image/png")
 
     async def upload_voice(self, request: Request) -> Response:
         async with request.form(max_files=1, max_fields=4) as form:
-            sound = await _upload(form, "file")
-            if form.get("purpose") != "voice_clone":
-                return _minimax(_BAD_PARAMETER, "purpose must be voice_clone")
-        if len(sound) < 1024:
-            return _minimax(_BAD_PARAMETER, "audio too short")
-        return _minimax(0, "success", file={"file_id": self._stage.keep_file()})
+            upload = form.get("file")
+            sound = await _upload(form, "file", LARGEST_SAMPLE)
+            purpose = form.get("purpose")
+        if purpose != "voice_clone":
+            return _minimax(Code.BAD_PARAMETER, "invalid params: purpose must be voice_clone")
+        kept = self._stage.keep_sample(sound)
+        if isinstance(kept, Refusal):
+            return _minimax(kept.code, kept.message)
+        file = {
+            "file_id": kept,
+            "bytes": len(sound),
+            "created_at": int(self._stage.now().timestamp()),
+            "filename": upload.filename if isinstance(upload, UploadFile) else "",
+            "purpose": "voice_clone",
+        }
+        return _minimax(Code.OK, "success", file=file)
 
     async def clone_voice(self, request: Request) -> Response:
-        payload = await _json_object(request)
+        payload = await _sent_json(request)
         voice_id = _text(payload, "voice_id")
-        _text(payload, "model")
-        if not _VOICE_ID.fullmatch(voice_id):
-            return _minimax(_BAD_PARAMETER, "invalid voice_id")
-        if not self._stage.clone_voice(str(payload.get("file_id")), voice_id):
-            return _minimax(_NO_SUCH_FILE, "file not found")
-        return _minimax(0, "success")
+        if _text(payload, "model") != _VOICE_MODEL:
+            return _minimax(Code.BAD_PARAMETER, "invalid params: model")
+        if "file_id" not in payload:
+            raise _missing("file_id")
+        switches = [
+            payload.get(name, False)
+            for name in ("need_noise_reduction", "need_volume_normalization")
+        ]
+        if not all(isinstance(each, bool) for each in switches):
+            return _minimax(Code.BAD_PARAMETER, "invalid params: a switch is no boolean")
+        made = self._stage.clone_voice(
+            payload["file_id"], voice_id, noise_reduction=switches[0]
+        )
+        if isinstance(made, Refusal):
+            return _minimax(made.code, made.message)
+        return _minimax(Code.OK, "success")
 
     def _notes(self, state: SessionState) -> dict[str, str]:
         notes = self._stage.settings.give_back_notes
@@ -231,6 +273,7 @@ class _Control:
                 "sessions": sessions,
                 "live_sessions": [one for one in sessions if one["ended"] is None],
                 "bills": [_plain(asdict(bill)) for bill in stage.bills],
+                "voices": [_plain(asdict(voice)) for voice in stage.voices],
                 "peak_live": stage.peak_live,
                 "peak_in_room": stage.peak_in_room,
                 "requests": [_plain(asdict(one)) for one in stage.log.requests],
@@ -261,6 +304,14 @@ class _Control:
 # ── reading what was sent ────────────────────────────────────────────────────────────────
 
 
+async def _sent_json(request: Request) -> dict[str, Any]:
+    """Read what a client sent, who must say that it is JSON."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise RefusalError(422, "the body is not JSON: Content-Type must be application/json")
+    return await _json_object(request)
+
+
 async def _json_object(request: Request) -> dict[str, Any]:
     try:
         payload = json.loads(await request.body())
@@ -283,11 +334,11 @@ def _missing(name: str) -> RefusalError:
     return RefusalError(422, [problem])
 
 
-async def _upload(form: FormData, name: str) -> bytes:
+async def _upload(form: FormData, name: str, largest: int) -> bytes:
     upload = form.get(name)
     if not isinstance(upload, UploadFile):
         raise _missing(name)
-    if (upload.size or 0) > _LARGEST_UPLOAD:
+    if (upload.size or 0) > largest:
         raise RefusalError(413, f"{name} is too large")
     return await upload.read()
 
@@ -305,7 +356,7 @@ def _required(form: FormData, name: str) -> str:
 
 
 async def _session_request(form: FormData) -> SessionRequest:
-    image = await _upload(form, "image")
+    image = await _upload(form, "image", _LARGEST_IMAGE)
     if len(image) <= _SMALLEST_IMAGE:
         raise RefusalError(400, "image is too small: more than 1 KB is needed")
     if not _is_image(image):
@@ -330,6 +381,33 @@ async def _session_request(form: FormData) -> SessionRequest:
     )
 
 
+def _check_image_call(payload: dict[str, Any], request: Request) -> None:
+    prompt = payload.get("prompt")
+    if not isinstance(prompt, str) or not prompt:
+        raise RefusalError(400, _openai("Missing required parameter: 'prompt'.", "prompt"))
+    if len(prompt) > _LONGEST_PROMPT:
+        raise RefusalError(400, _openai("The prompt is too long.", "prompt"))
+    model = payload.get("model")
+    if model not in _IMAGE_MODELS:
+        raise RefusalError(400, _openai(f"The model {model!r} does not exist.", "model"))
+    for name, choices in _IMAGE_CHOICES.items():
+        if payload.get(name, choices[0]) not in choices:
+            raise RefusalError(400, _openai(f"Invalid value for '{name}'.", name))
+    for header, wanted in (("X-Generation-Type", "image"), ("X-Model", model)):
+        if request.headers.get(header) != wanted:
+            raise RefusalError(400, f"the header {header} must be {wanted}")
+
+
+def _openai(message: str, parameter: str) -> dict[str, Any]:
+    """Write what OpenAI's errors hold."""
+    return {
+        "message": message,
+        "type": "invalid_request_error",
+        "param": parameter,
+        "code": None,
+    }
+
+
 def _is_image(content: bytes) -> bool:
     """Tell whether the header is a PNG's or a JPEG's, with a size in it."""
     if content.startswith(b"\x89PNG\r\n\x1a\n") and content[12:16] == b"IHDR":
@@ -350,6 +428,10 @@ def _is_image(content: bytes) -> bool:
 # ── answering ────────────────────────────────────────────────────────────────────────────
 
 
+def _portrait(hue: int) -> bytes:
+    return face_png(1024, hue=hue / 360)
+
+
 def _minimax(code: int, message: str, **more: Any) -> Response:
     """Answer as MiniMax does: always 200, the outcome in `base_resp`."""
     return JSONResponse({**more, "base_resp": {"status_code": code, "status_msg": message}})
@@ -359,7 +441,8 @@ async def _answer_refusal(request: Request, error: Exception) -> Response:
     del request
     if not isinstance(error, RefusalError):
         raise TypeError(f"no refusal: {error!r}")
-    name = "error" if error.status in {401, 402, 429, 500} else "detail"
+    ours = error.status in {401, 402, 429, 500} or isinstance(error.detail, dict)
+    name = "error" if ours else "detail"
     return JSONResponse({name: error.detail}, status_code=error.status)
 
 

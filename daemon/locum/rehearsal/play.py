@@ -20,6 +20,7 @@ from typing import Any
 
 from locum.control import call_daemon
 from locum.errors import LocumError, PermanentError
+from locum.rehearsal.receiver import Received
 from locum.rehearsal.rooms import RoomEvent
 from locum.rehearsal.scenario import Scenario
 from locum.rehearsal.stage import Stage, write_config
@@ -44,6 +45,8 @@ class Outcome:
     problems: tuple[str, ...]
     spent_usd: float
     folder: Path
+    notices: tuple[Received, ...] = ()
+    """What its owner was told, where the extra for that is installed."""
 
 
 def rehearse(scenario: Scenario, folder: Path, *, speed: float, tell: Tell) -> Outcome:
@@ -56,7 +59,7 @@ def rehearse(scenario: Scenario, folder: Path, *, speed: float, tell: Tell) -> O
     with stage.open() as addresses:
         tell(f"Google Calendar on stage at {addresses.google}")
         tell(f"PikaStream on stage at {addresses.pikastream}")
-        config = write_config(stage, addresses, folder)
+        config = write_config(stage, addresses, folder, notices=True)
         daemon = _DaemonProcess(config, tell)
         try:
             daemon.start()
@@ -76,6 +79,7 @@ def rehearse(scenario: Scenario, folder: Path, *, speed: float, tell: Tell) -> O
         problems=tuple(problems),
         spent_usd=sum(float(bill.credits) for bill in stage.pikastream.bills) / 100,
         folder=folder,
+        notices=stage.receiver.received,
     )
 
 
@@ -163,6 +167,7 @@ class _Watcher:
         self._daemon = daemon
         self._tell = tell
         self._told_rooms = 0
+        self._told_notices = 0
         self._told_phases: dict[str, str] = {}
         self._told_plan: set[tuple[str, str]] = set()
         self._kills = sorted(stage.scenario.kill_daemon_at)
@@ -176,6 +181,7 @@ class _Watcher:
                 self._tell(f"{self._when()} the daemon is killed, and started again")
                 self._daemon.kill_and_restart()
             self._tell_rooms()
+            self._tell_notices()
             status = self._daemon.status()
             self._tell_plan(status)
             self._tell_phases(status)
@@ -206,6 +212,12 @@ class _Watcher:
         for entry in log[self._told_rooms :]:
             self._tell(f"{self._when()} {_room_line(entry)}")
         self._told_rooms = len(log)
+
+    def _tell_notices(self) -> None:
+        received = self._stage.receiver.received
+        for notice in received[self._told_notices :]:
+            self._tell(f"{self._when()} locum tells its owner: {notice.title}")
+        self._told_notices = len(received)
 
     def _tell_plan(self, status: Mapping[str, Any]) -> None:
         for event in (*status["next"], *status["left_alone"]):

@@ -1,4 +1,4 @@
-"""The whole stage: a Google, a PikaStream and the rooms, playing one scenario on one clock."""
+"""The whole stage: a Google, a PikaStream, the rooms and where notices arrive, on one clock."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from locum.rehearsal.face import face_png
 from locum.rehearsal.google import GoogleStage, google_app
 from locum.rehearsal.pikastate import PikaStage
 from locum.rehearsal.pikastream import pikastream_app
+from locum.rehearsal.receiver import Receiver, receiver_app
 from locum.rehearsal.rooms import Rooms
 from locum.rehearsal.scenario import (
     EditKind,
@@ -37,19 +39,26 @@ class Addresses:
 
     google: str
     pikastream: str
+    notices: str
 
 
 class Stage:
-    """Plays `scenario` from `begin` on. Safe to look at from any thread."""
+    """Plays `scenario` from `begin` on. Safe to look at from any thread.
 
-    def __init__(self, scenario: Scenario, *, speed: float = 1.0) -> None:
+    Several processes that make one stage together share a `clock`, by its two epochs.
+    """
+
+    def __init__(
+        self, scenario: Scenario, *, speed: float = 1.0, clock: StageClock | None = None
+    ) -> None:
         self.scenario = scenario
-        self.clock = StageClock(speed=speed)
+        self.clock = clock or StageClock(speed=speed)
         self.rooms = Rooms(now=self.clock.now)
         self.google = GoogleStage(now=self.clock.now)
         self.pikastream = PikaStage(
             now=self.clock.now, rooms=self.rooms, settings=scenario.pikastream
         )
+        self.receiver = Receiver(self.clock.now)
         self.beginning: datetime | None = None
         self._event_ids: dict[str, str] = {}
         self.google.add_account(scenario.owner.email, name=scenario.owner.name)
@@ -60,8 +69,9 @@ class Stage:
         with (
             served(google_app(self.google)) as google,
             served(pikastream_app(self.pikastream)) as pikastream,
+            served(receiver_app(self.receiver)) as notices,
         ):
-            yield Addresses(google.base_url, pikastream.base_url)
+            yield Addresses(google.base_url, pikastream.base_url, notices.base_url)
 
     @contextlib.contextmanager
     def playing(self) -> Iterator[None]:
@@ -182,10 +192,13 @@ def _link(code: str) -> dict[str, Any]:
     }
 
 
-def write_config(stage: Stage, addresses: Addresses, folder: Path) -> Path:
+def write_config(
+    stage: Stage, addresses: Addresses, folder: Path, *, notices: bool = False
+) -> Path:
     """Write everything that a daemon needs to play on this stage; answers the config's path.
 
-    The sign-in and the key are the stage's own and open nothing else.
+    The sign-in and the key are the stage's own and open nothing else. With `notices` its owner
+    is told, where the extra for that is installed.
     """
     scenario = stage.scenario
     folder.mkdir(parents=True, exist_ok=True)
@@ -193,9 +206,11 @@ def write_config(stage: Stage, addresses: Addresses, folder: Path) -> Path:
     _write_private(folder / "token.json", json.dumps(token))
     _write_private(folder / "client.json", json.dumps(_client(stage, addresses)))
     _write_private(folder / "pika_dev_key", stage.pikastream.settings.api_key + "\n")
+    host = addresses.notices.removeprefix("http://")
+    _write_private(folder / "notify.urls", f"ntfy://{host}/owner\n")
     (folder / "face.png").write_bytes(face_png())
     path = folder / "locum.toml"
-    path.write_text(_config_text(stage, addresses), encoding="utf-8")
+    path.write_text(_config_text(stage, addresses, notices=notices), encoding="utf-8")
     return path
 
 
@@ -203,9 +218,11 @@ def _client(stage: Stage, addresses: Addresses) -> dict[str, Any]:
     return stage.google.client_secrets(addresses.google)
 
 
-def _config_text(stage: Stage, addresses: Addresses) -> str:
+def _config_text(stage: Stage, addresses: Addresses, *, notices: bool) -> str:
     scenario = stage.scenario
     speed = stage.clock.speed
+    tells = notices and find_spec("apprise") is not None
+    notify = '[notify]\nurls_file = "notify.urls"\n' if tells else ""
     # Seconds of the stage: near ones are short, because a rehearsal is.
     return f"""\
 # Written by `locum rehearse`: a daemon on the stage. Everything here is on loopback.
@@ -243,6 +260,7 @@ api_key_file = "pika_dev_key"
 type = "markdown"
 folder = "summaries"
 
+{notify}
 [stage]
 speed = {speed!r}
 epoch_host = {stage.clock.epoch_host.isoformat()}

@@ -112,11 +112,13 @@ def google_app(stage: GoogleStage) -> Starlette:
         route(_EVENTS, "GET", _READ, _list_events),
         route(_EVENTS, "POST", _WRITE, _insert),
         route(f"{_EVENTS}/import", "POST", _WRITE, _import),
+        route(f"{_EVENTS}/watch", "POST", _READ, _watch),
         route(_EVENT, "GET", _READ, _get),
         route(_EVENT, "PATCH", _WRITE, _patch),
         route(_EVENT, "PUT", _WRITE, _update),
         route(_EVENT, "DELETE", _WRITE, _delete),
         route(f"{_EVENT}/instances", "GET", _READ, _instances),
+        route(f"{_ROOT}/channels/stop", "POST", _READ, _stop),
         route(f"{_ROOT}/users/me/calendarList", "GET", _LISTS, _calendar_list),
         route(f"{_ROOT}/users/me/calendarList/{{calendar_id}}", "GET", _LISTS, _calendar_entry),
         route(f"{_ROOT}/calendars/{{calendar_id}}", "GET", _CALENDARS, _calendar),
@@ -282,6 +284,18 @@ def _delete(call: Call) -> None:
     call.stage.editor.delete(
         calendar, call.event_id, Author(call.email), if_match=call.if_match
     )
+
+
+# ── push ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _watch(call: Call) -> Any:
+    root = f"{call.request.base_url}{_ROOT[1:]}/"
+    return call.stage.channels.watch(call.calendar(), call.email, call.body, root=root)
+
+
+def _stop(call: Call) -> None:
+    call.stage.channels.stop(call.email, call.body)
 
 
 # ── calendars, settings, free and busy ───────────────────────────────────────────────────

@@ -11,6 +11,7 @@ from typing import Any
 
 _MESSAGES = {
     "authError": "Invalid Credentials",
+    "channelIdNotUnique": "Channel id not unique",
     "badRequest": "Bad Request",
     "backendError": "Backend Error",
     "conditionNotMet": "Precondition Failed",
@@ -24,6 +25,7 @@ _MESSAGES = {
     "insufficientPermissions": "Request had insufficient authentication scopes.",
     "internalError": "Internal Error",
     "notFound": "Not Found",
+    "push.webhookUrlUnauthorized": "Unauthorized WebHook callback channel",
     "quotaExceeded": "Calendar usage limits exceeded.",
     "rateLimitExceeded": "Rate Limit Exceeded",
     "requiredAccessLevel": "You need to have writer access to this calendar.",

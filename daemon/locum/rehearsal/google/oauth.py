@@ -7,8 +7,8 @@ and the browser, or the test that plays one, is sent back to the client.
 from __future__ import annotations
 
 import base64
-import threading
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit, urlunsplit
 
@@ -34,7 +34,7 @@ def _client_of(request: Request) -> dict[str, str]:
     return {"client_id": unquote(name), "client_secret": unquote(secret)}
 
 
-def oauth_routes(identity: Identity, lock: threading.RLock) -> list[Route]:
+def oauth_routes(identity: Identity, lock: AbstractContextManager[object]) -> list[Route]:
     """Answer the routes; every change of `identity` is made under `lock`."""
 
     def guarded(answer: Callable[[Mapping[str, str]], Response]) -> Callable[[Request], Any]:

@@ -292,6 +292,28 @@ class FreeBusyRequest(_Object):
     items: list[FreeBusyItem] = Field(default_factory=list, max_length=50)
 
 
+class ChannelParams(_Object):
+    ttl: int | None = Field(default=None, ge=1)
+
+
+class ChannelDraft(_Object):
+    """What a client says of a channel that it wants opened; `expiration` in milliseconds."""
+
+    id: str
+    type: str
+    address: str
+    token: str | None = None
+    expiration: int | None = None
+    params: ChannelParams = ChannelParams()
+
+
+class ChannelStop(_Object):
+    """What a client says of a channel that it wants closed."""
+
+    id: str
+    resource_id: str
+
+
 _REPEATABLE = {"eventTypes", "privateExtendedProperty", "sharedExtendedProperty"}
 
 

@@ -5,13 +5,13 @@ Everything is behind one lock, so a test may edit a calendar while a daemon read
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from locum.rehearsal.faults import Fault, Faults, RequestLog
+from locum.rehearsal.google.channels import Channel, Channels, CommitLock
 from locum.rehearsal.google.drafts import read_times
 from locum.rehearsal.google.edits import Author, Editor
 from locum.rehearsal.google.errors import ApiError, error_body, not_found
@@ -38,18 +38,21 @@ class GoogleStage:
     Knobs, all changeable while it serves: `faults` and `log` (see `rehearsal.faults`),
     `quirks` (short, empty and incomplete pages, quota), `consent` (what the person at the
     consent page does), `conference_delay` (how long a new Meet link is pending),
-    `access_lifetime` and `refresh_lifetime` of tokens.
+    `access_lifetime` and `refresh_lifetime` of tokens, `channels` (push, and what was sent).
     """
 
     def __init__(self, *, now: Callable[[], datetime]) -> None:
         self.now = now
-        self.lock = threading.RLock()
+        self.lock = CommitLock()
         self.faults = Faults()
         self.log = RequestLog(now)
         self.quirks = Quirks()
         self.store = Store(now)
         self.editor = Editor(self.store)
         self.identity = Identity(now)
+        self.channels = Channels(now, self.faults)
+        self.store.on_change = self.channels.touch
+        self.lock.committed = self.channels.tell
         self._recent: dict[str, deque[datetime]] = {}
 
     # ── accounts and calendars ───────────────────────────────────────────────────────────
@@ -275,6 +278,13 @@ class GoogleStage:
     def expire_access_tokens(self, email: str | None = None) -> None:
         with self.lock:
             self.identity.expire_access_tokens(email)
+
+    # ── push ─────────────────────────────────────────────────────────────────────────────
+
+    def open_channels(self, calendar_id: str | None = None) -> list[Channel]:
+        """Answer the push channels that are open (on one calendar, or all), oldest first."""
+        with self.lock:
+            return self.channels.open(calendar_id=calendar_id)
 
     # ── faults ───────────────────────────────────────────────────────────────────────────
 

@@ -162,6 +162,7 @@ class Store:
         self.now = now
         self.calendars: dict[str, Calendar] = {}
         self.changes = 0
+        self.on_change: Callable[[Calendar], None] = lambda _calendar: None
         self.removals = 0  #: Counts calendars taken away, for the calendar list's tokens.
         self._names = 0
 
@@ -180,6 +181,7 @@ class Store:
         updated = entry.updated if quietly else self.now()
         stored = replace(entry, changed=self.changes, updated=updated)
         calendar.entries[stored.id] = stored
+        self.on_change(calendar)
         if stored.series_id is not None:
             calendar.exceptions.setdefault(stored.series_id, set()).add(stored.id)
         return stored
