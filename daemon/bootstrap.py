@@ -67,6 +67,7 @@ TEST_PACKAGES = {
     "iproute2": "ip",
     "strace": "strace",
     "util-linux": "unshare",
+    "ffmpeg": "ffmpeg",
     "faketime": "faketime",
 }
 """Debian packages that some tests need, each with a command that shows it is there."""

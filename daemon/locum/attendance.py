@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -39,7 +39,7 @@ from locum.errors import (
 )
 from locum.ledger import NEVER_RAN, Ledger, LedgerDamagedError
 from locum.metrics import Metrics
-from locum.persona import PersonaCard, compile_prompt, introduction
+from locum.persona import Appearance, PersonaCard, Wardrobe, compile_prompt, introduction
 from locum.ports import (
     Admitted,
     Clock,
@@ -95,6 +95,7 @@ class Company:
     engines: Mapping[str, PresenceEngine]
     personas: Mapping[str, PersonaCard]
     policy: Policy
+    wardrobe: Wardrobe = field(default_factory=Wardrobe)
 
 
 class Attendance:
@@ -113,6 +114,7 @@ class Attendance:
         self._record: SessionRecord
         self._unnamed: tuple[SessionHandle, datetime] | None = None
         self._opted_out: Said | None = None
+        self._appearance: Appearance | None = None
 
     async def run(self, *, claimed_now: bool) -> None:
         """Attend, or take up again what an earlier process left.
@@ -160,16 +162,20 @@ class Attendance:
         now = self._clock.now()
         # Of meetings that follow each other in this room, the one that is on or comes next.
         meeting = next((m for m in record.meetings if m.end > now), record.meetings[-1])
-        request = JoinRequest(
-            key=record.key,
-            room=record.room,
-            face=card.face,
-            system_prompt=compile_prompt(card, meeting),
-            admit_by=record.give_up_at,
-        )
-        asked_at = self._clock.now()
+        asked_at = now
         try:
-            session = await engine.join(request)
+            dressed = await self._company.wardrobe.appear(card, engine=record.engine, now=now)
+            self._appearance = dressed
+            asked_at = self._clock.now()
+            session = await engine.join(
+                JoinRequest(
+                    key=record.key,
+                    room=record.room,
+                    face=dressed.face,
+                    system_prompt=compile_prompt(dressed.card, meeting),
+                    admit_by=record.give_up_at,
+                )
+            )
         except AmbiguousError as error:
             await self._settle(engine, str(error))
         except TransientError as error:
@@ -190,7 +196,12 @@ class Attendance:
             await self._follow(session)
 
     def _persona(self) -> PersonaCard | None:
-        """Answer who goes; one that the config has dropped makes way for who goes instead."""
+        """Answer who goes; one that the config has dropped makes way for who goes instead.
+
+        Once it has joined, it stays who it was then.
+        """
+        if self._appearance is not None:
+            return self._appearance.card
         personas = self._company.personas
         instead = self._record.meetings[-1].decision.persona
         return personas.get(self._record.persona) or personas.get(instead)
@@ -199,7 +210,13 @@ class Attendance:
         """A paid join may be running without a name: find out before anything else."""
         if self._record.phase is not Phase.AMBIGUOUS:
             at = self._clock.now()
-            await self._write(lambda: self._transition(Phase.AMBIGUOUS, at=at, detail=why))
+
+            def lost() -> None:
+                with self._ledger.database.transaction():
+                    self._write_identity()
+                    self._transition(Phase.AMBIGUOUS, at=at, detail=why)
+
+            await self._write(lost)
         _log.warning("join_answer_lost", detail=why)
         if engine.traits.billed:
             found = await engine.settle_lost_join(others_running=self._others_billed())
@@ -374,12 +391,20 @@ class Attendance:
         # Lost to a power cut, it is told anew by the engine.
         await self._write(lambda: self._transition(Phase.LIVE, at=at, durable=False))
         self._company.metrics.join_finished(outcome="admitted", engine=self._record.engine)
+        await self._note_voice(at)
         _log.info(
             "session_admitted",
             persona=self._record.persona,
             engine=self._record.engine,
             after_s=round((at - self._record.claimed_at).total_seconds(), 1),
         )
+
+    async def _note_voice(self, at: datetime) -> None:
+        dressed = self._appearance
+        if dressed is not None:
+            engine = self._record.engine
+            wardrobe = self._company.wardrobe
+            await wardrobe.used(dressed.identity, dressed.card, engine=engine, now=at)
 
     # ── getting out ──────────────────────────────────────────────────────────────────────
 
@@ -557,10 +582,17 @@ class Attendance:
         if self._unnamed is None:
             return
         handle, at = self._unnamed
-        self._transition(
-            Phase.WAITING, at=at, detail="the engine answered", handle=handle, durable=False
-        )
+        with self._ledger.database.transaction(durable=False):
+            self._write_identity()
+            self._transition(
+                Phase.WAITING, at=at, detail="the engine answered", handle=handle, durable=False
+            )
         self._unnamed = None
+
+    def _write_identity(self) -> None:
+        """Write as whom it asked to join: the hashes of the very bytes that were sent."""
+        if self._appearance is not None:
+            self._ledger.sessions.joined_as(self._key, self._appearance.identity)
 
     def _write_opt_out(self) -> None:
         """Write for which series somebody opted out: those of the meetings that had begun."""

@@ -13,7 +13,7 @@ import structlog
 
 from locum.core.model import EndReason, Meeting, Phase, SessionKey, SessionRecord
 from locum.errors import LocumError
-from locum.ledger import Attempt, Filing, Ledger
+from locum.ledger import Attempt, Filing, Ledger, identity_of
 from locum.metrics import Metrics
 from locum.persona import PersonaCard
 from locum.ports import (
@@ -135,7 +135,7 @@ class Debrief:
     ) -> Summary:
         notes = tuple(note for attempt in attempts for note in attempt.notes)
         joined_at, left_at = _presence(record, meeting, shares=shares)
-        card = self.personas.get(record.persona)
+        identity = identity_of(attempts)
         billed = traits is not None and traits.billed
         return Summary(
             key=meeting.key,
@@ -146,7 +146,7 @@ class Debrief:
             room=meeting.room,
             organizer=meeting.organizer,
             invited=tuple(attendee.person.label for attendee in meeting.attendees),
-            persona=card.tile if card is not None else record.persona,
+            persona=self._tile(record) if identity is None else identity.tile,
             engine=record.engine,
             attendance=Attendance(
                 joined_at=joined_at,
@@ -159,7 +159,12 @@ class Debrief:
             notes=notes,
             unknown=_unknown(record, traits, notes, shares=shares),
             estimated_cost=sum(attempt.cost for attempt in attempts) if billed else None,
+            identity=identity,
         )
+
+    def _tile(self, record: SessionRecord) -> str:
+        card = self.personas.get(record.persona)
+        return record.persona if card is None else card.tile
 
     def _traits(self, engine: str) -> EngineTraits | None:
         found = self.engines.get(engine)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import AsyncIterator, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Protocol
 
 from locum.core.channels import Channel
+from locum.core.identity import Identity, sha256
 from locum.core.model import (
     CalendarEvent,
     CalendarReading,
@@ -180,11 +180,23 @@ class EngineTraits:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """One PNG or JPEG, read once: what was hashed is what is sent, whatever its file becomes."""
+
+    content: bytes = field(repr=False)
+    sha256: str
+
+    @classmethod
+    def of(cls, content: bytes) -> Picture:
+        return cls(content, sha256(content))
+
+
+@dataclass(frozen=True)
 class Face:
     """How a persona appears: the name under the tile, one image, one voice."""
 
     display_name: str
-    image: Path
+    image: Picture
     voice_id: str
 
 
@@ -346,6 +358,45 @@ class PresenceEngine(Protocol):
     async def aclose(self) -> None: ...
 
 
+# ── making a persona ─────────────────────────────────────────────────────────────────────
+
+
+class VoiceCloner(Protocol):
+    """A place where a voice is cloned from a recording."""
+
+    async def clone(
+        self, sample: bytes, filename: str, *, name: str, noise_reduction: bool
+    ) -> str:
+        """Upload a recording (16-bit WAV, MP3 or M4A) and answer the new voice's id.
+
+        Not idempotent: each call makes a voice.
+
+        Raises:
+            TransientError: Not now; see `retry_after`.
+            HumanNeededError: The key or credits.
+            PermanentError: This recording will never be taken.
+        """
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class ImageMaker(Protocol):
+    """Something that draws what it is told."""
+
+    async def generate(self, description: str) -> bytes:
+        """Draw one image and answer the file's bytes. They are a stranger's: check them.
+
+        Raises:
+            TransientError: Not now; see `retry_after`.
+            HumanNeededError: The key or credits.
+            PermanentError: It won't draw that.
+        """
+        ...
+
+    async def aclose(self) -> None: ...
+
+
 # ── filing ───────────────────────────────────────────────────────────────────────────────
 
 
@@ -383,6 +434,7 @@ class Summary:
     unknown: tuple[str, ...]
     estimated_cost: float | None = None
     currency: str = "USD"
+    identity: Identity | None = None  #: With which it joined; None where it never did.
 
 
 class SummarySink(Protocol):

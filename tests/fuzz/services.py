@@ -31,7 +31,8 @@ from locum.errors import (
     TransientError,
 )
 from locum.metrics import Metrics, serve_metrics
-from locum.ports import Face, JoinRequest
+from locum.persona import PersonaCard, Wardrobe
+from locum.ports import JoinRequest
 from tests.fuzz.google import message, written
 from tests.fuzz.promises import BrokenPromiseError, promise, promise_text
 from tests.fuzz.reader import Read, Reader, pure
@@ -144,20 +145,21 @@ def _engine_errors(*more: type[LocumError]) -> Iterator[None]:
 def _face(folder: Path) -> Iterator[Read]:
     """Put whatever lies in the persona's image into the body of a join."""
     path = folder / "face.png"
-    bodies = JoinBodies()
-    request = JoinRequest(
-        SessionKey("s"),
-        Room(Platform.ZOOM, "123456789", "https://zoom.us/j/123456789", "p\r\n"),
-        Face("Robin", path, "v"),
-        "Be kind.",
-        datetime(2026, 11, 23, tzinfo=timezone.utc),
-    )
+    bodies, wardrobe = JoinBodies(), Wardrobe()
+    card = PersonaCard("robin", "Robin", "Alex", path, "v")
+    now = datetime(2026, 11, 23, tzinfo=timezone.utc)
+    room = Room(Platform.ZOOM, "123456789", "https://zoom.us/j/123456789", "p\r\n")
+
+    async def dressed() -> Payload:
+        appearance = await wardrobe.appear(card, engine="pika", now=now)
+        return bodies.body(JoinRequest(SessionKey("s"), room, appearance.face, "Be kind.", now))
+
     with _portal() as portal:
 
         def read(content: bytes) -> None:
             path.write_bytes(content)
             try:
-                body = portal.call(bodies.body, request)
+                body = portal.call(dressed)
             except PermanentError as error:
                 promise_text(str(error), "the refusal", most=1000)
             else:

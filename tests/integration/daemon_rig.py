@@ -40,7 +40,7 @@ from locum.dispatch import InProcess
 from locum.engines.pikastream import PikaStreamEngine, PikaStreamSettings
 from locum.ledger import Database, Ledger
 from locum.metrics import Metrics
-from locum.persona import PersonaCard
+from locum.persona import PersonaCard, Wardrobe
 from locum.ports import PresenceEngine, SummarySink
 from locum.rehearsal.face import face_png
 from locum.rehearsal.faults import Fault
@@ -81,6 +81,7 @@ class DaemonRig:
     _running: list[asyncio.Task[None]] = field(default_factory=list)
     watched: tuple[CalendarRef, ...] = (_WORK,)
     is_up: bool = False
+    wardrobe: Wardrobe = field(default_factory=Wardrobe)
     on_pass: Callable[[], None] = lambda: None
 
     # ── its life ─────────────────────────────────────────────────────────────────────────
@@ -147,6 +148,7 @@ class DaemonRig:
             engines=self.controller.setting.engines,
             personas=self.personas,
             policy=self.controller.setting.policy,
+            wardrobe=self.wardrobe,
         )
 
     def _engine(self) -> PikaStreamEngine:

@@ -16,7 +16,7 @@ from locum.core.model import Platform, Room, SessionKey
 from locum.core.secret import Secret
 from locum.engines.pikastream import PikaStreamEngine, PikaStreamSettings
 from locum.engines.pikastream_session import PikaStreamSession
-from locum.ports import Face, JoinRequest, SessionEvent
+from locum.ports import Face, JoinRequest, Picture, SessionEvent
 from locum.rehearsal.clock import HandClock
 from locum.rehearsal.face import face_png
 from locum.rehearsal.pikastream import PikaSettings, PikaStage, pikastream_app
@@ -57,7 +57,11 @@ class Rig:
         wanted: dict[str, Any] = {
             "key": SessionKey("k"),
             "room": Room(Platform.GOOGLE_MEET, code, f"https://meet.google.com/{code}"),
-            "face": Face("Ada (AI stand-in for Bo)", self.image, "English_radiant_girl"),
+            "face": Face(
+                "Ada (AI stand-in for Bo)",
+                Picture.of(self.image.read_bytes()),
+                "English_radiant_girl",
+            ),
             "system_prompt": "Be brief.\r\n--boundary\r\nStay polite. ☂",
             "admit_by": self.clock.now() + timedelta(minutes=10),
         }

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -255,6 +256,7 @@ def test_doctor_tries_every_part(rig: Rig) -> None:
         "config": ("ok", False),
         "state directory": ("ok", False),
         "ledger": ("ok", False),
+        "persona stand-in": ("ok", False),
         "Google account stage": ("ok", False),
         "calendar stage/primary": ("ok", False),
         "PikaStream key": ("ok", False),
@@ -562,6 +564,55 @@ def test_a_day_with_the_daemon(rig: Rig, daemon: subprocess.Popen[bytes]) -> Non
     after = locum_does(rig, "status", "--json", *config)
     assert after.returncode == 4
     assert [item["title"] for item in json.loads(after.stdout)["sessions"]] == ["By hand"]
+
+
+def test_a_persona_with_a_folder_joins_once_it_may(
+    rig: Rig, daemon: subprocess.Popen[bytes]
+) -> None:
+    """From the config's persona to one on disk, its consent, and the record of who joined."""
+    config = ("-c", rig.config)
+    text = rig.config.read_text("utf-8")
+    inline = re.search(r"(?s)(?<=\[personas\.stand-in\]\n).*?(?=\n\[)", text)
+    assert inline is not None
+    rig.config.write_text(text.replace(inline[0], ""), "utf-8")
+    assert locum_does(rig, "reload", *config).returncode == 0
+    [unmade] = _personas(rig)
+    assert "locum persona new stand-in" in unmade["trouble"]
+
+    words = (
+        "--display-name",
+        "Robin",
+        "--owner",
+        "Alex Winter",
+        "--face",
+        rig.folder / "face.png",
+    )
+    made = locum_does(rig, "persona", "new", "stand-in", *words, *config)
+    assert made.returncode == 0, made.stderr
+    assert "consent" in _personas(rig)[0]["trouble"]
+    planned = decisions(locum_does(rig, "plan", "--json", *config))
+    assert planned[0] == ("Review of the tide tables", "persona_unfit")
+
+    agreed = ("--person", "Alex Winter", "--how", "in writing", "--yes")
+    given = locum_does(rig, "persona", "consent", "stand-in", *agreed, *config)
+    assert given.returncode == 0, given.stderr
+    assert _personas(rig)[0]["may_join"]
+    joined = locum_does(rig, "join", ROOM, "--json", *config)
+    assert joined.returncode == 0, joined.stderr
+    identity = json.loads(joined.stdout)["session"]["identity"]
+    checked = json.loads(
+        locum_does(rig, "persona", "check", "stand-in", "--json", *config).stdout
+    )
+    [live] = rig.stage.pikastream.live_sessions()
+    assert identity["digest"] == checked["hashes"]["identity"]
+    assert identity["image"] == checked["hashes"]["face.jpg"] == live.request.image_sha256
+    assert live.request.bot_name == "Robin (AI stand-in for Alex Winter)"
+    assert daemon.poll() is None
+
+
+def _personas(rig: Rig) -> list[dict[str, Any]]:
+    status = json.loads(locum_does(rig, "status", "--json", "-c", rig.config).stdout)
+    return list(status["personas"])
 
 
 def _second_daemon_is_refused(rig: Rig, pid: int) -> None:

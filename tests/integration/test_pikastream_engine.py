@@ -106,19 +106,16 @@ async def test_a_changed_image_is_read_again(rig: Rig) -> None:
 
 @pytest.mark.parametrize(
     ("content", "told"),
-    [(None, "can't be read"), (b"\x89PNG", "more than 1024"), (b"<svg>" * 999, "PNG nor JPEG")],
+    [(b"\x89PNG", "more than 1024"), (b"<svg>" * 999, "PNG nor JPEG")],
 )
 @pytest.mark.anyio
-async def test_an_image_that_can_t_be_used_is_named(
-    rig: Rig, content: bytes | None, told: str
+async def test_an_image_that_can_t_be_used_is_refused(
+    rig: Rig, content: bytes, told: str
 ) -> None:
     """No request is made with an image that the service would refuse."""
-    rig.image.unlink()
-    if content is not None:
-        rig.image.write_bytes(content)
-    with pytest.raises(PermanentError, match=told) as caught:
+    rig.image.write_bytes(content)
+    with pytest.raises(PermanentError, match=told):
         await rig.joined()
-    assert str(rig.image) in str(caught.value)
     assert rig.calls(CREATE) == 0
 
 

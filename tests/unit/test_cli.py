@@ -55,6 +55,18 @@ COMMANDS = (
     ["config", "check"],
     ["config", "schema"],
     ["config", "init"],
+    ["persona", "new"],
+    ["persona", "show"],
+    ["persona", "list"],
+    ["persona", "check"],
+    ["persona", "restore"],
+    ["persona", "rm"],
+    ["persona", "consent"],
+    ["persona", "avatar", "set"],
+    ["persona", "avatar", "generate"],
+    ["persona", "avatar", "preview"],
+    ["persona", "voice", "clone"],
+    ["persona", "voice", "set"],
     ["notify", "test"],
 )
 GOOD = 'state_dir = "state"\nruntime_dir = "state"\n'
@@ -107,13 +119,14 @@ def test_help_of_every_command_suffices(command: list[str]) -> None:
 
 def test_list_of_commands_is_whole() -> None:
     """No command escapes the test above."""
-    root: Any = typer.main.get_command(app)
-    found = []
-    for name, command in root.commands.items():
-        below = getattr(command, "commands", None)
-        found += [[name, each] for each in below] if below else [[name]]
 
-    assert sorted(found) == sorted(COMMANDS)
+    def below(command: Any, path: list[str]) -> list[list[str]]:
+        commands = getattr(command, "commands", None)
+        if commands is None:
+            return [path]
+        return [each for name, one in commands.items() for each in below(one, [*path, name])]
+
+    assert sorted(below(typer.main.get_command(app), [])) == sorted(COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

@@ -45,6 +45,19 @@ SCHEMA = {
         "end": {"type": "string", "format": "date-time"},
         "organizer": NULLABLE,
         "invited": {"type": "array", "items": {"type": "string"}},
+        "identity": {
+            "type": ["object", "null"],
+            "additionalProperties": False,
+            "required": ["digest", "version", "image", "voice_id", "sample", "consents"],
+            "properties": {
+                "digest": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+                "version": {"type": ["integer", "null"]},
+                "image": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+                "voice_id": {"type": "string"},
+                "sample": NULLABLE,
+                "consents": {"type": "array", "items": {"type": "string"}},
+            },
+        },
         "attendance": {
             "type": "object",
             "additionalProperties": False,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from locum.core.identity import Standing
 from locum.core.model import (
     BY_HAND,
     Answer,
@@ -92,6 +94,43 @@ def test_a_platform_needs_its_setting_or_a_rule_that_names_it() -> None:
     assert code_of(named, room=ZOOM) is Code.RULE_JOIN
     assert code_of(policy(platforms=(Platform.ZOOM,)), room=ZOOM) is Code.ACCEPTED
     assert code_of(named, room=ZOOM, title="x", answer=Answer.DECLINED) is Code.DECLINED
+
+
+# ── personas ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_persona_without_consent_joins_nothing() -> None:
+    """The reason is the persona's; why it would have been joined stays in the trace."""
+    unfit = policy(
+        default_persona="robin", standings={"robin": Standing("no consent. Put it on file.")}
+    )
+    decided = decide(event(), unfit)
+    assert (decided.code, decided.reason) == (Code.PERSONA_UNFIT, "no consent. Put it on file.")
+    assert any("accepted" in step for step in decided.trace)
+    assert not decided.persona
+
+
+def test_a_consent_counts_until_its_end() -> None:
+    """A meeting that begins before the end is joined, one that begins then isn't."""
+    start = event().start
+    ends = Standing(until=start + timedelta(seconds=1), afterwards="it ends")
+    over = Standing(until=start, afterwards="it ends")
+    assert decide(event(), policy(default_persona="r", standings={"r": ends})).join
+    assert code_of(policy(default_persona="r", standings={"r": over})) is Code.PERSONA_UNFIT
+
+
+def test_one_persona_s_trouble_is_no_other_s() -> None:
+    """A rule that sends somebody else isn't held up; what is skipped anyway says so first."""
+    one = policy(
+        default_persona="robin",
+        personas=frozenset({"robin", "wren"}),
+        standings={"robin": Standing("unfit")},
+        rules=(rule(Effect.USE, title="*", persona="wren"),),
+    )
+    assert decide(event(), one).persona == "wren"
+    assert code_of(policy(standings={"": Standing("unfit")}), answer=Answer.DECLINED) is (
+        Code.DECLINED
+    )
 
 
 # ── answers ──────────────────────────────────────────────────────────────────────────────

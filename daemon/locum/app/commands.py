@@ -8,6 +8,7 @@ from typing import Any
 
 from locum import __version__
 from locum.app import reports
+from locum.app.personas import PersonaKeeper
 from locum.config.store import ConfigStore, Reload, ReloadOutcome
 from locum.control import Handler
 from locum.controller import Controller
@@ -32,7 +33,7 @@ from locum.push import PushReport
 class Commands:
     """The handlers by name; their arguments and answers are JSON values."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - Everything that a person can ask about.
         self,
         *,
         ledger: Ledger,
@@ -41,6 +42,7 @@ class Commands:
         config: Callable[[], ConfigStore],
         reload: Callable[[], Awaitable[ReloadOutcome]],
         poll_soon: Callable[[], None],
+        keeper: PersonaKeeper,
         paces: Callable[[], Mapping[str, AccountPace]],
         push: Callable[[], Iterable[PushReport]],
     ) -> None:
@@ -50,6 +52,7 @@ class Commands:
         self._config = config
         self._reload = reload
         self._poll_soon = poll_soon
+        self._keeper = keeper
         self._paces = paces
         self._push = push
 
@@ -64,6 +67,7 @@ class Commands:
             "opt-in": self.opt_in,
             "reload": self.reload,
             "poll": self.poll,
+            "personas": self.personas,
         }
 
     async def status(self, _args: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -95,6 +99,7 @@ class Commands:
                 for title, reason in self._controller.held_back
             ],
             "calendars": reports.calendars(self._ledger),
+            "personas": await self._keeper.reports(),
             "paces": reports.paces(self._paces()),
             "shortages": [
                 {
@@ -215,6 +220,11 @@ class Commands:
         """Read the calendars now instead of at the next turn."""
         self._poll_soon()
         return {}
+
+    async def personas(self, _args: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Look at the personas' folders now: a command has changed one."""
+        await self._keeper.look()
+        return {"personas": await self._keeper.reports()}
 
     def _open(self) -> list[SessionRecord]:
         records = self._ledger.sessions.unfinished_and_since(self._clock.now())

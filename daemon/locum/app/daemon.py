@@ -31,6 +31,7 @@ from locum.app.parts import (
     push_of,
     sinks_of,
 )
+from locum.app.personas import PersonaKeeper
 from locum.app.places import ledger_path, socket_path
 from locum.app.recovery import settle_lost_sessions
 from locum.attendance import Company, attendances
@@ -40,7 +41,7 @@ from locum.config.store import ConfigStore, Reload, ReloadOutcome
 from locum.config.watch import watch
 from locum.control import ControlServer
 from locum.controller import Controller, Setting
-from locum.core.model import CalendarRef
+from locum.core.model import CalendarRef, Judged
 from locum.debrief import Debrief
 from locum.dispatch import InProcess
 from locum.errors import LocumError, TransientError
@@ -49,6 +50,7 @@ from locum.ledger.backup import keep_backup, names_that_last, open_ledger
 from locum.ledger.hold import Hold
 from locum.metrics import Metrics, serve_metrics
 from locum.notifying import Notifications
+from locum.persona import Wardrobe
 from locum.polling import Polling
 from locum.push import Bell, Push
 from locum.systemd import Notifier, watchdog_interval
@@ -92,6 +94,9 @@ class Daemon:
         self._ledger.database.on_damage = self._ledger_damaged
         self._metrics = Metrics()
         self._workshop = Workshop(self._clock, self._state, environ)
+        self._keeper = PersonaKeeper(
+            self._clock, self._state, Wardrobe(self._state), on_change=self._standing_changed
+        )
         self._notifier = Notifier(environ)
         self._stopping = asyncio.Event()
         self._tasks = Tasks()
@@ -158,6 +163,7 @@ class Daemon:
             config=lambda: self._store,
             reload=self.reload,
             poll_soon=self._poll_soon,
+            keeper=self._keeper,
             paces=self._polling.paces,
             push=self._push.reports,
         )
@@ -214,6 +220,7 @@ class Daemon:
             self._tasks.start("notices", self._notices.run())
             self._tasks.start("config", self._watch_config())
             self._tasks.start("backups", self._keep_backups())
+            self._tasks.start("personas", self._keeper.watch(self._upcoming))
             self._tasks.start("recovery", self._settle_lost_sessions())
             self._tasks.start("watchdog", self._feed_watchdog())
             self._log_start()
@@ -259,18 +266,21 @@ class Daemon:
 
     def _setting(self, config: Config) -> Setting:
         # Everything that can fail comes first, so that a reload takes all of it or nothing.
-        engines, personas = self._workshop.engines(config), personas_of(config)
+        engines, personas = self._workshop.engines(config), personas_of(config, self._state)
+        cloners = self._workshop.cloners(config)
         sinks = sinks_of(config, self._state)
         purse = purse_of(config, self._ledger.database)
+        self._keeper.take(personas)
         setting = Setting(
-            policy_of(config),
+            policy_of(config, self._keeper.standings),
             engines,
             prices_of(config),
             purse,
             notice=timedelta(0) if config.notify is None else config.notify.before,
             funds_ahead=config.budget.check_ahead,
         )
-        self._engines, self._personas = engines, personas
+        self._engines = engines
+        self._keeper.wardrobe.cloners = cloners
         self._debrief.engines, self._debrief.personas = engines, personas
         self._debrief.sinks = sinks
         return setting
@@ -281,9 +291,20 @@ class Daemon:
             clock=self._clock,
             metrics=self._metrics,
             engines=self._engines,
-            personas=self._personas,
+            personas=self._keeper.personas,
             policy=self._controller.setting.policy,
+            wardrobe=self._keeper.wardrobe,
         )
+
+    def _standing_changed(self) -> None:
+        """Decide anew: somebody may go who might not, or the other way round."""
+        setting = self._controller.setting
+        policy = replace(setting.policy, standings=self._keeper.standings)
+        self._controller.change_setting(replace(setting, policy=policy))
+
+    def _upcoming(self) -> list[Judged]:
+        now = self._clock.now()
+        return [item for item in self._controller.agenda.judged if item.event.start >= now]
 
     def _change_push(self, config: Config) -> None:
         # Without push too: what an earlier config had opened is to be stopped.

@@ -16,6 +16,8 @@ from typing import Any
 
 from dateutil.tz import tzlocal
 
+from locum.app.personas import card_in
+from locum.app.places import persona_folder
 from locum.calendars.google import GoogleCalendarSource
 from locum.calendars.google_push import GooglePush
 from locum.calendars.google_token import GoogleAccount
@@ -23,18 +25,31 @@ from locum.clock import StageClock, SystemClock
 from locum.config.model import Account, Config, PersonaTable, PikaStream, RuleAction
 from locum.config.model import Rule as RuleTable
 from locum.config.values import home_directory
+from locum.core.identity import Standing
 from locum.core.money import Caps
 from locum.core.notices import Kind
 from locum.core.pacing import Limits
 from locum.core.policy import Effect, Policy, Rule
+from locum.engines.openai_images import OpenAIImages
 from locum.engines.pikastream import PikaStreamEngine, PikaStreamSettings
+from locum.engines.pikastream_images import PikaStreamImages
 from locum.engines.pikastream_key import find_key
+from locum.engines.pikastream_voice import PikaStreamVoices
+from locum.errors import PermanentError
 from locum.ledger import Database, Purse
 from locum.notify import Targets
 from locum.notifying import NotifySetting
 from locum.persona import PersonaCard
 from locum.polling import Pace
-from locum.ports import CalendarSource, ChannelSource, Clock, PresenceEngine, SummarySink
+from locum.ports import (
+    CalendarSource,
+    ChannelSource,
+    Clock,
+    ImageMaker,
+    PresenceEngine,
+    SummarySink,
+    VoiceCloner,
+)
 from locum.push import PushSettings
 from locum.sinks import MarkdownFolder
 
@@ -97,18 +112,20 @@ class Workshop:
         }
 
     def _engine(self, table: PikaStream) -> PresenceEngine:
-        return PikaStreamEngine(
-            PikaStreamSettings(
-                base_url=table.base_url,
-                key=lambda: find_key(table.api_key_file, self.environ),
-                key_file=table.api_key_file,
-                price_per_minute=table.price_per_minute,
-                minimum_balance=table.minimum_balance,
-                credits_per_dollar=table.credits_per_dollar,
-                ready_timeout=table.ready_timeout,
-            ),
-            clock=self.clock,
-        )
+        return PikaStreamEngine(pikastream_settings(table, self.environ), clock=self.clock)
+
+    def cloners(self, config: Config) -> dict[str, VoiceCloner]:
+        """Answer where voices are cloned, by the engine that then speaks with them."""
+        return {
+            name: self._keep(
+                ("voices", name),
+                table,
+                lambda table=table: PikaStreamVoices(
+                    pikastream_settings(table, self.environ), clock=self.clock
+                ),
+            )
+            for name, table in config.engines.items()
+        }
 
     def _keep(self, place: tuple[str, str], settings: Any, build: Any) -> Any:
         found = self._built.get(place)
@@ -124,6 +141,36 @@ class Workshop:
     async def aclose(self) -> None:
         for adapter in (*self._retired, *(built.adapter for built in self._built.values())):
             await adapter.aclose()
+
+
+def pikastream_settings(table: PikaStream, environ: Mapping[str, str]) -> PikaStreamSettings:
+    return PikaStreamSettings(
+        base_url=table.base_url,
+        key=lambda: find_key(table.api_key_file, environ),
+        key_file=table.api_key_file,
+        price_per_minute=table.price_per_minute,
+        minimum_balance=table.minimum_balance,
+        credits_per_dollar=table.credits_per_dollar,
+        ready_timeout=table.ready_timeout,
+    )
+
+
+def image_maker(config: Config, environ: Mapping[str, str]) -> ImageMaker:
+    """Answer what draws faces: `[images]`, or else the engine that can; close it after use.
+
+    Raises:
+        PermanentError: There is nothing that draws.
+    """
+    if config.images is not None:
+        return OpenAIImages(
+            config.images.base_url, config.images.model, config.images.api_key_file
+        )
+    for table in config.engines.values():
+        return PikaStreamImages(pikastream_settings(table, environ))
+    raise PermanentError(
+        "Nothing draws faces: add [images], or an engine, to the config. Or take a picture of "
+        "your own: `locum persona avatar set`."
+    )
 
 
 def clock_of(config: Config) -> Clock:
@@ -146,7 +193,7 @@ def google_account(account: Account, config: Config, state_dir: Path) -> GoogleA
     )
 
 
-def policy_of(config: Config) -> Policy:
+def policy_of(config: Config, standings: Mapping[str, Standing] | None = None) -> Policy:
     attend = config.attend
     return Policy(
         lead=attend.lead,
@@ -165,6 +212,7 @@ def policy_of(config: Config) -> Policy:
         default_persona=attend.persona or _only(config.personas),
         default_engine=attend.engine or _only(config.engines),
         personas=frozenset(config.personas),
+        standings=standings or {},
         account_personas={
             account.name: account.persona
             for account in config.calendar.accounts
@@ -192,11 +240,14 @@ def _only(named: Mapping[str, object]) -> str:
     return next(iter(named)) if len(named) == 1 else ""
 
 
-def personas_of(config: Config) -> dict[str, PersonaCard]:
-    return {name: _card(name, table) for name, table in config.personas.items()}
+def personas_of(config: Config, state_dir: Path) -> dict[str, PersonaCard]:
+    """Answer who can go. A folder that can't be used is no error here: it has no standing."""
+    return {name: _card(name, table, state_dir) for name, table in config.personas.items()}
 
 
-def _card(name: str, table: PersonaTable) -> PersonaCard:
+def _card(name: str, table: PersonaTable, state_dir: Path) -> PersonaCard:
+    if table.display_name is None or table.owner is None or table.image is None:
+        return card_in(persona_folder(name, table, state_dir), name)
     return PersonaCard(
         name=name,
         display_name=table.display_name,

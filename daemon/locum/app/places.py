@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from locum.config.model import Config
+from locum.config.model import Config, PersonaTable
 from locum.config.places import runtime_dir
 
 
@@ -19,3 +19,9 @@ def ledger_path(state: Path) -> Path:
 
 def socket_path(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
     return runtime_dir(config, environ) / "control.sock"
+
+
+def persona_folder(name: str, table: PersonaTable | None, state: Path) -> Path:
+    """Answer where a persona's folder is, or would be."""
+    named = None if table is None else table.folder
+    return named or state / "personas" / name

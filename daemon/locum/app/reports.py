@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +12,7 @@ from locum.core.pacing import AccountPace
 from locum.core.planning import meeting_of
 from locum.core.policy import Policy
 from locum.errors import PermanentError
-from locum.ledger import Ledger
+from locum.ledger import Attempt, Ledger, identity_of
 from locum.ledger.database import read_optional_instant
 from locum.ledger.hold import Hold
 from locum.push import PushReport
@@ -66,6 +67,7 @@ def session(record: SessionRecord, ledger: Ledger) -> dict[str, Any]:
         "phase": record.phase.value,
         "room": record.room.url,
         "persona": record.persona,
+        "identity": _identity(attempts),
         "engine": record.engine,
         "join_at": record.join_at.isoformat(),
         "leave_by": record.leave_by.isoformat(),
@@ -81,6 +83,12 @@ def session(record: SessionRecord, ledger: Ledger) -> dict[str, Any]:
             for filing in ledger.outbox.of(record.key)
         ],
     }
+
+
+def _identity(attempts: Iterable[Attempt]) -> dict[str, Any] | None:
+    """Write as whom it joined; hashes are SHA-256, in hex."""
+    found = identity_of(attempts)
+    return None if found is None else dataclasses.asdict(found)
 
 
 def recovery(ledger: Ledger, now: datetime) -> dict[str, Any] | None:

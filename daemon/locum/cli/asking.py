@@ -129,6 +129,7 @@ def _from_ledger(place: Whereabouts) -> dict[str, Any]:
         "held_back": [],
         "shortages": [],
         "calendars": [],
+        "personas": [],
         "armed": 0,
         "next": [],
         "sessions": [],
@@ -155,6 +156,7 @@ def _show_status(found: Mapping[str, Any]) -> None:
         out(f"  Too little on {shortage['engine']}: {one_line(shortage['problem'])}")
     now = local(found["now"])
     _section("Calendars", [_calendar_row(each, now) for each in found["calendars"]])
+    _section("Personas", [_persona_row(each) for each in found["personas"]])
     _section("Read less often, for Google's quota", _stretched_rows(found.get("paces", [])))
     _section("Push", [_push_row(each) for each in found.get("push", [])])
     sessions = found["sessions"]
@@ -204,6 +206,23 @@ def _calendar_row(calendar: Mapping[str, Any], now: datetime) -> tuple[str, ...]
         return calendar["calendar"], "not read yet", ""
     age = max(now - local(calendar["read_at"]), timedelta(0))
     return calendar["calendar"], "ok", f"read {length(age)} ago"
+
+
+def _persona_row(persona: Mapping[str, Any]) -> tuple[str, ...]:
+    if persona["trouble"]:
+        return persona["name"], "broken", persona["trouble"]
+    told = [persona["tile"]]
+    if persona["version"] is not None:
+        told.append(f"version {persona['version']} since {day_and_time(persona['since'])}")
+    elif persona["why"]:
+        told.append(persona["why"])
+    told += ["locked"] if persona["locked"] else []
+    told += [
+        f"voice unused for {voice['unused_days']} days at {voice['engine']}"
+        for voice in persona["voices"]
+        if voice["unused_days"] >= 6
+    ]
+    return persona["name"], "ok", ", ".join(told)
 
 
 def _stretched_rows(paces: list[Mapping[str, Any]]) -> list[tuple[str, ...]]:

@@ -142,7 +142,8 @@ async def _forecast(config: Config, ahead: timedelta, *, past: bool) -> _Forecas
     import asyncio
 
     from locum.app import reports
-    from locum.app.parts import Workshop, clock_of, policy_of, prices_of
+    from locum.app.parts import Workshop, clock_of, personas_of, policy_of, prices_of
+    from locum.app.personas import standings_of
     from locum.core.model import TimeWindow
     from locum.core.planning import arrange, judge
 
@@ -164,7 +165,8 @@ async def _forecast(config: Config, ahead: timedelta, *, past: bool) -> _Forecas
     readings = [answer for answer in answers if not isinstance(answer, LocumError)]
     known, notes = _known(state, now, window)
     notes += [note for reading in readings for note in _oddities(reading)]
-    policy, prices = policy_of(config), prices_of(config)
+    standings = standings_of(personas_of(config, state), state, now)
+    policy, prices = policy_of(config, standings), prices_of(config)
     events = [event for reading in readings for event in reading.events]
     judged = judge((*events, *known.by_hand), policy, known.marks)
     arranged = arrange(judged, policy, known.records, now)

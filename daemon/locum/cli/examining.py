@@ -157,7 +157,12 @@ async def _examine(loaded: LoadedConfig) -> list[_Checked]:
         )
     finally:
         await workshop.aclose()
-    local = [*_check_config(loaded), _check_state(state), _check_ledger(state)]
+    local = [
+        *_check_config(loaded),
+        _check_state(state),
+        _check_ledger(state),
+        *_check_personas(config, state, clock),
+    ]
     return [*(_Checked(each) for each in local), *(each for group in groups for each in group)]
 
 
@@ -247,6 +252,14 @@ def _check_state(state: Path) -> Finding:
             subject, f"{state} is open to everybody on this machine", f"chmod 700 {state}"
         )
     return _ok(subject, str(state))
+
+
+def _check_personas(config: Config, state: Path, clock: Clock) -> Iterator[Finding]:
+    from locum.app.parts import personas_of
+    from locum.app.personas import findings
+
+    for name, card in personas_of(config, state).items():
+        yield from findings(name, card, state, clock.now())
 
 
 def _user_named(number: int) -> str:

@@ -16,6 +16,7 @@ from locum.cli import (
     deciding,
     examining,
     notifying,
+    persona,
     reaping,
     rehearsing,
     running,
@@ -35,6 +36,7 @@ _EPILOG = f"""\
 First steps:
   locum rehearse          watch it go to a meeting, on a stage
   locum config init       write a config, then edit it
+  locum persona new NAME  give your stand-in a face and a voice
   locum auth login        let it read your calendar
   locum doctor            try every part, and learn what is missing
   locum plan              see what it would join, and why
@@ -88,6 +90,7 @@ def _make() -> typer.Typer:
         examining,
         configuring,
         notifying,
+        persona,
         reaping,
     ):
         group.add_to(made)

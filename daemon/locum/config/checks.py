@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from locum.config.lines import KeyPath
-from locum.config.model import Calendar, PikaStream
-from locum.config.problems import MAX_SHOWN, Problem, suggest
-from locum.config.reading import UnreadableError, read_regular
+from locum.config.model import Calendar, Images, PikaStream
+from locum.config.problems import MAX_SHOWN, Problem, meaning, suggest
 from locum.config.values import Places, is_loopback, parse_duration, shown, shown_path
+from locum.files import UnreadableError, read_regular
 
 MIN_IMAGE_BYTES = 1024
-MAX_IMAGE_BYTES = 20 * 1024 * 1024
+MAX_IMAGE_BYTES = 16 * 1024 * 1024
 LEAST_POLL = timedelta(seconds=5)
 
 Table = Mapping[str, Any]
@@ -43,6 +43,7 @@ def cross_checks(
     yield from _push(values)
     yield from _caps(values)
     yield from _stage(values, engine_address)
+    yield from _personas(values)
     yield from _images(values, places)
 
 
@@ -237,6 +238,10 @@ def _addresses(
     for key in ("api_root", "token_uri"):
         default = Calendar.model_fields[key].default
         yield ("calendar", key), calendar.get(key, default), key in calendar
+    if "images" in values:
+        images = _table(values["images"])
+        address = images.get("base_url", Images.model_fields["base_url"].default)
+        yield ("images", "base_url"), address, "base_url" in images
     if "public_url" in _table(calendar.get("push")):
         yield ("calendar", "push", "public_url"), calendar["push"]["public_url"], True
     default = PikaStream.model_fields["base_url"].default
@@ -244,6 +249,32 @@ def _addresses(
         written = _table(engine).get("base_url", default)
         path: KeyPath = ("engines", name, "base_url")
         yield path, engine_address or written, "base_url" in _table(engine)
+
+
+# ── personas ─────────────────────────────────────────────────────────────────────────────
+
+_INLINE = ("display_name", "owner", "image")
+
+
+def _personas(values: Table) -> Iterator[Problem]:
+    """Find personas that are half of each kind."""
+    for name, persona in _table(values.get("personas")).items():
+        table = _table(persona)
+        given = [key for key in (*_INLINE, "voice_id", "instructions") if key in table]
+        path: KeyPath = ("personas", name)
+        if "folder" in table and given:
+            yield Problem(
+                (*path, given[0]),
+                "stands beside folder, where the persona's own files say it; take one out",
+            )
+        elif not given and name.startswith("."):
+            # Its name is its folder's, and ".." would be another one.
+            yield Problem(path, "a persona in a folder has a name that begins with no dot")
+        elif given:
+            for key in _INLINE:
+                if key not in table:
+                    missing = (*path, key)
+                    yield Problem(missing, f"is missing.{meaning(missing, values)}", at=path)
 
 
 # ── faces ────────────────────────────────────────────────────────────────────────────────
@@ -274,6 +305,6 @@ def image_trouble(path: Path) -> str | None:
         return f"{named} is neither PNG nor JPEG by its first bytes; convert it to one of them"
     if not MIN_IMAGE_BYTES < status.st_size <= MAX_IMAGE_BYTES:
         return (
-            f"{named} has {status.st_size:,} bytes; more than 1 KB and at most 20 MB are taken"
+            f"{named} has {status.st_size:,} bytes; more than 1 KB and at most 16 MB are taken"
         )
     return None

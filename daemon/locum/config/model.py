@@ -29,11 +29,11 @@ from locum.config.values import (
     parse_duration,
     parse_organizer,
     parse_push_address,
-    parse_shown_name,
     refuse_empty_path,
     resolve_path,
 )
 from locum.core.model import Platform
+from locum.core.names import parse_shown_name
 
 Duration = Annotated[
     timedelta,
@@ -225,18 +225,29 @@ class Rule(Table):
 
 
 class PersonaTable(Table):
-    """`[personas.NAME]`: who goes."""
+    """`[personas.NAME]`: who goes. Either a folder, or all of it here.
 
-    display_name: ShownName
+    With nothing but `folder`, or with nothing at all, it is what `locum persona new NAME` made:
+    its face, voice and consents are kept there, version by version. Written here instead, it
+    needs display_name, owner and image.
+    """
+
+    folder: LocalPath | None = None
+    """The persona's folder. Default: personas/NAME in the state directory."""
+    display_name: ShownName | None = None
     """The stand-in's own name. The tile always says whose stand-in it is."""
-    owner: ShownName
+    owner: ShownName | None = None
     """Whom it stands in for: "(AI stand-in for OWNER)" is added to the name."""
-    image: LocalPath
-    """The face: one local PNG or JPEG, of more than 1 KB and at most 20 MB."""
+    image: LocalPath | None = None
+    """The face: one local PNG or JPEG, of more than 1 KB and at most 16 MB."""
     voice_id: str = "English_radiant_girl"
-    """A voice known to the engine."""
+    """A voice of the engine's own; a cloned one needs a persona's folder, and its consent."""
     instructions: str = Field(default="", max_length=8000)
     """How to behave and what to know, in the owner's words."""
+
+    @property
+    def is_in_folder(self) -> bool:
+        return self.display_name is None and self.owner is None and self.image is None
 
 
 class PikaStream(Table):
@@ -299,6 +310,21 @@ class Privacy(Table):
     forget_on_opt_out: bool = True
     """Whether what was heard in a meeting is deleted when somebody there says "opt out". The
     stand-in leaves and stays away from the series in any case."""
+
+
+class Images(Table):
+    """`[images]`: what draws faces for `locum persona avatar generate`.
+
+    Any service with OpenAI's images call, hosted or on this machine. Without this table, a
+    PikaStream engine draws them.
+    """
+
+    base_url: Address = "https://api.openai.com/v1"
+    """The API's root; /images/generations is added to it."""
+    model: str = Field(default="gpt-image-1-mini", min_length=1, max_length=200)
+    """The model, as the service calls it."""
+    api_key_file: LocalPath | None = None
+    """A file with the key, if the service wants one."""
 
 
 class Metrics(Table):
@@ -383,6 +409,8 @@ class Config(Table):
     """The most that may be spent."""
     privacy: Privacy = Privacy()
     """What is owed to the others in the room."""
+    images: Images | None = None
+    """What draws faces."""
     notify: Notify | None = None
     """Whether and how the owner is told."""
     metrics: Metrics | None = None

@@ -150,7 +150,7 @@ def _translated(detail: ErrorDetails, values: Mapping[str, Any]) -> Problem:
     if kind == "extra_forbidden":
         return Problem(path, _unknown_key(path, values))
     if kind == "missing":
-        return Problem(path, f"is missing.{_meaning(path, values)}", at=path[:-1])
+        return Problem(path, f"is missing.{meaning(path, values)}", at=path[:-1])
     if detail["loc"] and detail["loc"][-1] == "[key]":
         return Problem(path, f"a name must be {_NAME_RULE}")
     value = detail["input"]
@@ -223,7 +223,7 @@ def _unknown_key(path: KeyPath, values: Mapping[str, Any]) -> str:
     return f"unknown key.{suggest(key, model.model_fields if model else ())}"
 
 
-def _meaning(path: KeyPath, values: Mapping[str, Any]) -> str:
+def meaning(path: KeyPath, values: Mapping[str, Any]) -> str:
     model = _model_at(path[:-1], values)
     field = model.model_fields.get(str(path[-1])) if model else None
     return f" {' '.join(field.description.split())}" if field and field.description else ""

@@ -7,7 +7,6 @@ with the line where there is one, and never echoes what looks like a secret.
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import stat
@@ -19,6 +18,7 @@ from typing import Any
 from locum.config.lines import Positions, TooMuchError, locate
 from locum.config.values import redact, shown_path
 from locum.errors import ConfigError
+from locum.files import UnreadableError, read_regular
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -26,10 +26,6 @@ else:
     import tomli as tomllib
 
 MAX_BYTES = 256 * 1024
-
-
-class UnreadableError(Exception):
-    """A file can't be read; the text says why, without its path."""
 
 
 @dataclass(frozen=True)
@@ -40,54 +36,6 @@ class Source:
     values: dict[str, Any]
     positions: Positions
     mode: int
-
-
-_KINDS = (
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISFIFO, "a named pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-)
-
-
-def read_regular(path: Path, *, limit: int) -> tuple[bytes, os.stat_result]:
-    """Read up to `limit` bytes of a regular file, and never wait for one that isn't.
-
-    Raises:
-        UnreadableError: There is none, or it may not be read.
-    """
-    try:
-        # Without O_NONBLOCK, opening a pipe that nobody writes to never returns.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    except ValueError:
-        raise UnreadableError("its path holds a NUL character") from None
-    except OSError as error:
-        raise UnreadableError(_why(error)) from None
-    try:
-        status = os.fstat(descriptor)
-        for is_kind, kind in _KINDS:
-            if is_kind(status.st_mode):
-                raise UnreadableError(f"it is {kind}, not a file")
-        chunks = bytearray()
-        while len(chunks) < limit:
-            chunk = os.read(descriptor, limit - len(chunks))
-            if not chunk:
-                break
-            chunks += chunk
-    except OSError as error:
-        raise UnreadableError(_why(error)) from None
-    finally:
-        os.close(descriptor)
-    return bytes(chunks), status
-
-
-def _why(error: OSError) -> str:
-    if error.errno == errno.ENOENT:
-        return "no such file"
-    if error.errno in {errno.EACCES, errno.EPERM}:
-        return f"user {os.geteuid()} may not read it"
-    return (error.strerror or "it can't be read").lower()
 
 
 def read_source(path: Path) -> Source:

@@ -235,6 +235,7 @@ class Code(enum.Enum):
     COMMAND_SKIP = "command_skip"
     AT_CAPACITY = "at_capacity"
     OVER_BUDGET = "over_budget"  #: A cap of `[budget]` leaves no room for what it may cost.
+    PERSONA_UNFIT = "persona_unfit"  #: No consent on file, or a persona that can't be used.
     SKIPPED_BY_USER = "skipped_by_user"
     STOPPED_BY_USER = "stopped_by_user"
     OPTED_OUT = "opted_out"  #: Somebody in the meeting, or before, said "opt out".

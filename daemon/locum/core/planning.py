@@ -51,6 +51,7 @@ _SKIPS_BY_WEIGHT = (
     Code.STOPPED_BY_USER,
     Code.OPTED_OUT,
     Code.DECLINED,
+    Code.PERSONA_UNFIT,
     Code.WAITING_FOR_ANSWER,
     Code.BAD_LINK,
     Code.PLATFORM_NOT_ALLOWED,
@@ -356,6 +357,9 @@ def _kept_until(
         has_begun = event.start <= max(now, meeting.start)
         # The link vanished while we are in its room: that room is still the meeting's.
         return _end_of(event, policy)[0] if is_in and has_begun else None
+    if code is Code.PERSONA_UNFIT and event.start == meeting.start:
+        # Whoever is in stays with the persona that it joined as.
+        return _end_of(event, policy)[0]
     if code in {Code.CANCELLED, Code.DECLINED}:
         is_alone = record.others_present == 0
         stays = not policy.leave_when_cancelled and record.phase is Phase.LIVE

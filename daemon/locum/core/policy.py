@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from string import ascii_lowercase, ascii_uppercase
 
 from locum.core.commands import Commands, parse_commands
+from locum.core.identity import Standing
 from locum.core.model import (
     BY_HAND,
     Answer,
@@ -89,6 +90,7 @@ class Policy:
     default_persona: str = ""
     default_engine: str = ""
     personas: frozenset[str] = frozenset()
+    standings: Mapping[str, Standing] = field(default_factory=dict)
     account_personas: Mapping[str, str] = field(default_factory=dict)
     retry: Retry = field(default_factory=Retry)
 
@@ -126,6 +128,7 @@ def _person_fits(pattern: str, person: Person | None) -> bool:
 
 
 _NO_COMMANDS = Commands()
+_FIT = Standing()
 
 _ANSWERED_BY_CALENDAR = {
     Answer.ACCEPTED: "accepted",
@@ -158,7 +161,13 @@ def decide(event: CalendarEvent, policy: Policy, mark: Mark | None = None) -> De
         or _allowed_by_rule(event, policy)
         or _by_default(event, policy)
     )
-    persona = _persona(event, policy, commands, trace) if verdict.join else ""
+    persona = ""
+    if verdict.join:
+        persona = _persona(event, policy, commands, trace)
+        refusal = policy.standings.get(persona, _FIT).refusal(event.start)
+        if refusal:
+            trace.append(f"without that, join: {verdict.reason}")
+            verdict = _skip(Code.PERSONA_UNFIT, refusal)
     trace.append(f"{verdict.verdict}: {verdict.reason}")
     if not verdict.join:
         return replace(verdict, trace=tuple(trace))

@@ -143,7 +143,7 @@ class PikaStreamEngine:
             AmbiguousError: It was sent, and may be running: see `settle_lost_join`.
         """
         await self._funds.require_unless_unknown()
-        payload = await self._bodies.body(request)
+        payload = self._bodies.body(request)
         try:
             handle = await self._create(payload)
         except NoCreditsError as error:

@@ -1,34 +1,21 @@
 """Writes what is uploaded, as multipart/form-data (RFC 7578): a join's fields and face, a voice.
 
-By hand rather than by httpx, because 200 meetings can begin in one second: the image is read
-and wrapped once, and every join sends those same bytes.
+By hand rather than by httpx, because 200 meetings can begin in one second: the image is
+wrapped once, and every join sends those same bytes.
 """
 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
-from pathlib import Path
-
-import anyio.to_thread
 
 from locum.engines.http import Payload
 from locum.errors import PermanentError
-from locum.ports import JoinRequest
+from locum.ports import JoinRequest, Picture
 
 SMALLEST_IMAGE = 1024
 LARGEST_IMAGE = 16 * 1024 * 1024
 _IMAGES_KEPT = 16
 _MAGIC = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg"}
-
-
-@dataclass(frozen=True)
-class _Stamp:
-    """What tells one content of an image file from another."""
-
-    path: Path
-    modified_ns: int
-    size: int
 
 
 class JoinBodies:
@@ -37,15 +24,15 @@ class JoinBodies:
     def __init__(self) -> None:
         # Random, so that no text of a calendar can pretend to be a part of the body.
         self._boundary = secrets.token_hex(16)
-        self._images: dict[_Stamp, bytes] = {}
+        self._images: dict[str, bytes] = {}
 
-    async def body(self, request: JoinRequest) -> Payload:
+    def body(self, request: JoinRequest) -> Payload:
         """Write the body for one join.
 
         Raises:
-            PermanentError: The image can't be read, or isn't one that the service takes.
+            PermanentError: The image isn't one that the service takes.
         """
-        image_part = await self._image_part(request.face.image)
+        image_part = self._image_part(request.face.image)
         fields = {
             "voice_id": request.face.voice_id,
             "meet_url": request.room.url,
@@ -66,16 +53,14 @@ class JoinBodies:
             chunks=(head.encode("utf-8", "replace"), image_part),
         )
 
-    async def _image_part(self, path: Path) -> bytes:
+    def _image_part(self, picture: Picture) -> bytes:
         """Answer the last part of the body, with what ends it."""
-        stamp = _stamp(path)
-        part = self._images.get(stamp)
+        part = self._images.get(picture.sha256)
         if part is None:
-            image = await anyio.to_thread.run_sync(_read_image, path)
-            part = self._wrapped(image, _kind(image, path))
+            part = self._wrapped(picture.content, _kind(picture.content))
             if len(self._images) >= _IMAGES_KEPT:
                 del self._images[next(iter(self._images))]
-            self._images[stamp] = part
+            self._images[picture.sha256] = part
         return part
 
     def _wrapped(self, image: bytes, kind: str) -> bytes:
@@ -106,35 +91,13 @@ def sample_body(sample: bytes, suffix: str, kind: str) -> Payload:
     )
 
 
-def _stamp(path: Path) -> _Stamp:
-    """Look at the file, on the loop: a stat of a local file is cheaper than a thread's turn."""
-    try:
-        seen = path.stat()
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
-    if not SMALLEST_IMAGE < seen.st_size <= LARGEST_IMAGE:
+def _kind(image: bytes) -> str:
+    if not SMALLEST_IMAGE < len(image) <= LARGEST_IMAGE:
         raise PermanentError(
-            f"{path}: the persona's image has {seen.st_size} bytes; PikaStream needs more than"
-            f" {SMALLEST_IMAGE}, and {LARGEST_IMAGE} are the most that locum sends"
+            f"The persona's image has {len(image)} bytes; PikaStream needs more than "
+            f"{SMALLEST_IMAGE}, and {LARGEST_IMAGE} are the most that locum sends."
         )
-    return _Stamp(path, seen.st_mtime_ns, seen.st_size)
-
-
-def _read_image(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(LARGEST_IMAGE + 1)
-    except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> PermanentError:
-    told = getattr(error, "strerror", None) or error
-    return PermanentError(f"{path}: the persona's image can't be read ({told})")
-
-
-def _kind(image: bytes, path: Path) -> str:
     for magic, kind in _MAGIC.items():
         if image.startswith(magic):
             return kind
-    raise PermanentError(f"{path}: the persona's image is neither PNG nor JPEG")
+    raise PermanentError("The persona's image is neither PNG nor JPEG.")

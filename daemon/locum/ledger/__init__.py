@@ -10,7 +10,14 @@ from locum.ledger.database import Database, LedgerDamagedError, LedgerError, Sta
 from locum.ledger.notices import Delivery, NoticeBook, Outcome
 from locum.ledger.outbox import Filing, Outbox
 from locum.ledger.purse import NEVER_RAN, BudgetError, Purse
-from locum.ledger.sessions import Attempt, RoomTakenError, Sessions, StaleError, Transition
+from locum.ledger.sessions import (
+    Attempt,
+    RoomTakenError,
+    Sessions,
+    StaleError,
+    Transition,
+    identity_of,
+)
 
 __all__ = [
     "NEVER_RAN",
@@ -36,6 +43,7 @@ __all__ = [
     "StaleError",
     "StateLock",
     "Transition",
+    "identity_of",
 ]
 
 

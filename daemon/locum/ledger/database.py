@@ -214,6 +214,10 @@ MIGRATIONS: tuple[str, ...] = (
         heard_at TEXT
     ) STRICT;
     """,
+    """
+    -- As whom each attempt asked to join: an identity's hashes, as JSON.
+    ALTER TABLE attempts ADD COLUMN identity TEXT;
+    """,
 )
 """Each text moves the file one version on; the version stands in PRAGMA user_version."""
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from locum.core.identity import Identity
 from locum.core.lifecycle import may_follow
 from locum.core.model import (
     EndReason,
@@ -40,6 +41,7 @@ from locum.ports import EngineNote, Remains
 _MEETINGS = TypeAdapter(tuple[Meeting, ...])
 _ROOM = TypeAdapter(Room)
 _NOTES = TypeAdapter(tuple[EngineNote, ...])
+_IDENTITY = TypeAdapter(Identity)
 
 _UNFINISHED = "('joining', 'ambiguous', 'waiting', 'live', 'leaving', 'ended')"
 
@@ -66,6 +68,7 @@ class Attempt:
     ended_at: datetime | None
     outcome: str | None
     notes: tuple[EngineNote, ...]
+    identity: Identity | None = None  #: As whom it asked; None if it never came to that.
 
     @property
     def cost(self) -> float:
@@ -396,6 +399,14 @@ class Sessions:
                 (others, int(others > 0), key),
             )
 
+    def joined_as(self, key: SessionKey, identity: Identity) -> None:
+        """Write as whom the newest attempt asked to join."""
+        self._db.execute(
+            "UPDATE attempts SET identity = ? WHERE session = ? AND number = "
+            "(SELECT max(number) FROM attempts WHERE session = ?)",
+            (_IDENTITY.dump_json(identity).decode(), key, key),
+        )
+
     def close_attempt(
         self, key: SessionKey, *, at: datetime, outcome: str, remains: Remains | None = None
     ) -> None:
@@ -503,7 +514,14 @@ def _attempt(row: sqlite3.Row) -> Attempt:
         ended_at=read_optional_instant(row["ended_at"]),
         outcome=row["outcome"],
         notes=() if row["notes"] is None else _NOTES.validate_json(row["notes"]),
+        identity=None if row["identity"] is None else _IDENTITY.validate_json(row["identity"]),
     )
+
+
+def identity_of(attempts: Iterable[Attempt]) -> Identity | None:
+    """Answer as whom a session joined: its last attempt that asked at all tells."""
+    asked = [attempt.identity for attempt in attempts if attempt.identity is not None]
+    return asked[-1] if asked else None
 
 
 def total_cost(attempts: Iterable[Attempt]) -> float:

@@ -2,5 +2,6 @@
 
 from locum.persona.card import PersonaCard
 from locum.persona.prompt import compile_prompt, introduction
+from locum.persona.wardrobe import Appearance, Wardrobe
 
-__all__ = ["PersonaCard", "compile_prompt", "introduction"]
+__all__ = ["Appearance", "PersonaCard", "Wardrobe", "compile_prompt", "introduction"]

@@ -112,6 +112,7 @@ class SessionRequest:
     image_bytes: int
     meeting_password: str | None = field(default=None, repr=False)
     system_prompt: str | None = None
+    image_sha256: str = ""
 
 
 @dataclass(frozen=True)

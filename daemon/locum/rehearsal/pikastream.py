@@ -10,6 +10,7 @@ client doesn't know of the service (its worker, its billing) is in `pikastate`.
 from __future__ import annotations
 
 import base64
+import hashlib
 import hmac
 import json
 import re
@@ -376,6 +377,7 @@ async def _session_request(form: FormData) -> SessionRequest:
         image_bytes=len(image),
         meeting_password=_field(form, "meeting_password"),
         system_prompt=_field(form, "system_prompt"),
+        image_sha256=hashlib.sha256(image).hexdigest(),
     )
 
 

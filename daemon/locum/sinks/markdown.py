@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from locum.core.identity import Identity
 from locum.core.model import EndReason
 from locum.errors import TransientError
 from locum.ports import Finding, Health, Summary
@@ -159,6 +160,7 @@ def as_json(summary: Summary) -> dict[str, Any]:
         "organizer": None if summary.organizer is None else summary.organizer.label,
         "invited": list(summary.invited),
         "persona": summary.persona,
+        "identity": _identity(summary.identity),
         "engine": summary.engine,
         "attendance": {
             "joined_at": _iso(attendance.joined_at),
@@ -175,6 +177,20 @@ def as_json(summary: Summary) -> dict[str, Any]:
         "estimated_cost": None
         if summary.estimated_cost is None
         else {"amount": round(summary.estimated_cost, 4), "currency": summary.currency},
+    }
+
+
+def _identity(identity: Identity | None) -> dict[str, Any] | None:
+    """Write as whom it joined: SHA-256 in hex, null where there is nothing."""
+    if identity is None:
+        return None
+    return {
+        "digest": identity.digest,
+        "version": identity.version,
+        "image": identity.image,
+        "voice_id": identity.voice_id,
+        "sample": identity.sample or None,
+        "consents": list(identity.consents),
     }
 
 
@@ -220,6 +236,7 @@ def _front_matter(summary: Summary) -> dict[str, Any]:
         "end": twin["end"],
         "organizer": twin["organizer"],
         "persona": twin["persona"],
+        "identity": None if summary.identity is None else summary.identity.digest,
         "engine": twin["engine"],
         "joined_at": attendance["joined_at"],
         "left_at": attendance["left_at"],
