@@ -87,11 +87,15 @@ def a_room_may_be_held_twice() -> Iterator[None]:
 @contextlib.contextmanager
 def edits_go_unnoticed() -> Iterator[None]:
     """A changed event doesn't reach the plan, and the claim doesn't look whether it is stale."""
-    real = CalendarBook.events
+    real, real_of = CalendarBook.events, CalendarBook.events_of
     first_seen: dict[str, Any] = {}
 
     def events(self: CalendarBook) -> Any:
         return tuple(first_seen.setdefault(each.event_id, each) for each in real(self))
+
+    def events_of(self: CalendarBook, calendar: Any) -> Any:
+        seen = real_of(self, calendar)
+        return tuple(first_seen.setdefault(each.event_id, each) for each in seen)
 
     def check(self: Sessions, stay: Any) -> None:
         """Nothing is stale."""
@@ -103,7 +107,7 @@ def edits_go_unnoticed() -> Iterator[None]:
 
     made = life_module.Life.__init__
     with (
-        _replaced(CalendarBook, events=events),
+        _replaced(CalendarBook, events=events, events_of=events_of),
         _replaced(Sessions, _check_revisions=check),
         _replaced(life_module.Life, __init__=forget),
     ):

@@ -713,5 +713,6 @@ async def test_rule_60_a_passing_reason_never_cancels(rig: Rig, trouble: str) ->
         rig.stage.faults.add(Fault(path=EVENTS, status=403, body="<html>", times=None))
     else:
         rig.stage.fail(403, "insufficientPermissions", path=EVENTS, times=None)
-    assert await _for(rig, hours(46)) == ["calendar_unreadable"]
+    alert = "account_out_of_quota" if trouble == "quota" else "calendar_unreadable"
+    assert await _for(rig, hours(46)) == [alert]
     assert rig.joins() == [start]
