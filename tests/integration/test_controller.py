@@ -104,7 +104,7 @@ async def test_news_that_could_not_be_read_is_read_by_the_next_pass(
         await _live(rig)
 
 
-async def test_rule_3_what_is_first_seen_when_it_is_over_was_not_missed(
+async def test_rule_03_what_is_first_seen_when_it_is_over_was_not_missed(
     tmp_path: Path,
 ) -> None:
     """A calendar that is watched from now on, or an event entered afterwards: no alarm."""
