@@ -319,8 +319,7 @@ def test_a_full_disk_loses_nothing(small_disk: Path) -> None:
 def _ends(ledger: Ledger, number: int) -> bool:
     try:
         end(ledger, number)
-    except TransientError as error:
-        assert "disk is full" in str(error)
+    except TransientError:
         return False
     return True
 
