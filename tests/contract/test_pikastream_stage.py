@@ -633,7 +633,9 @@ def test_who_dies_in_the_middle_of_a_request_is_no_failure(
     head = f"POST {CREATE} HTTP/1.1\r\nHost: stage\r\nContent-Length: 100000\r\n"
     head += f"Authorization: {KEY['Authorization']}\r\n"
     head += "Content-Type: multipart/form-data; boundary=cut\r\n\r\n--cut\r\n"
-    address = (world.http.base_url.host, world.http.base_url.port)
+    port = world.http.base_url.port
+    assert port is not None
+    address = (world.http.base_url.host, port)
     arrived = world.stage.log.count
     with caplog.at_level(logging.ERROR):
         with socket.create_connection(address) as caller:

@@ -66,7 +66,8 @@ def photo(path: Path, colour: str = "red") -> Path:
 
 def size_of(path: Path) -> tuple[int, int]:
     with Image.open(path) as image:
-        return image.size
+        width, height = image.size
+    return int(width), int(height)
 
 
 @pytest.fixture
