@@ -35,6 +35,9 @@ _RAM = Path("/dev/shm")
 _AFTERMATH = timedelta(minutes=4)
 """How long after a fault the daemon may still be settling it: looks at a balance, retries."""
 
+_PATIENCE_S = 100.0
+"""A little less than what the daemon's client gives Google for one reading."""
+
 _SETTLE_AT_MOST = timedelta(minutes=50)
 
 
@@ -311,6 +314,7 @@ class World:
             self.google.revoke(OWNER)
         elif step.what == "slow":
             self._slow_google = step.amount / 10
+            self.gate.too_slow = self._slow_google > _PATIENCE_S
         else:
             self.gate.trouble = step.what
 
@@ -323,6 +327,7 @@ class World:
         self.story.tell("google: well again")
         self.excuses.google.append((self._open.pop("google"), self.time.world()))
         self.gate.trouble = None
+        self.gate.too_slow = False
         self._slow_google = 0.0
         self._sign_in()
 

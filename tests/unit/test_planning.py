@@ -283,3 +283,14 @@ def test_judging_does_not_depend_on_the_order_of_events(
     shuffled = list(events)
     dice.shuffle(shuffled)
     assert judge(events, TRUSTING, {}) == judge(shuffled, TRUSTING, {})
+
+
+def test_rule_55_a_clock_set_back_takes_no_meeting_from_a_session() -> None:
+    """An hour back, an earlier meeting of the room is on again: what was sat in stays beside it."""
+    earlier = event("earlier", start=at(-40), end=at(-10))
+    present = record(meeting(), meeting("next", start=at(20), end=at(40)))
+    found = plan(
+        [earlier, event(), event("next", start=at(20), end=at(40))], at(-35), records=[present]
+    )
+    kept = {str(each.occurrence) for each in found.stays[present.key].meetings}
+    assert kept == {"earlier", str(event().occurrence), "next"}

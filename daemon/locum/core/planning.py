@@ -309,19 +309,26 @@ def _meetings_of(
 ) -> tuple[Meeting, ...]:
     """What we sat in, or waited for to its end, stays: each gets its own summary.
 
-    So does what is moved once it is over, and served again at its new time.
+    So does what is moved once it is over, and served again at its new time. Where the clock
+    has gone back to before the session began, nobody can tell what it sat in: all of it stays.
     """
     if not served:
         return record.meetings
     keys = {meeting.key for meeting in served}
     current = {meeting.occurrence for meeting in served}
     was_in = record.admitted_at is not None
+    clock_went_back = was_in and now < record.claimed_at
     past = [
         each
         for each in record.meetings
         if each.key not in keys
-        and each.start <= now
-        and (each.end <= now or (was_in and each.occurrence not in current))
+        and (
+            clock_went_back
+            or (
+                each.start <= now
+                and (each.end <= now or (was_in and each.occurrence not in current))
+            )
+        )
     ]
     return tuple(sorted((*past, *served), key=_in_time))
 
