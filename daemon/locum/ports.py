@@ -6,18 +6,20 @@ The ledger has no port: tests use the real thing.
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from locum.core.channels import Channel
 from locum.core.identity import Identity, sha256
+from locum.core.minutes import Commitment, Minutes, Occasion
 from locum.core.model import (
     CalendarEvent,
     CalendarReading,
     CalendarRef,
     EndReason,
+    Meeting,
     MeetingKey,
     Person,
     Platform,
@@ -28,6 +30,7 @@ from locum.core.model import (
 )
 from locum.core.notices import Notice
 from locum.core.secret import Secret
+from locum.core.transcript import Transcript, Utterance
 from locum.errors import PermanentError
 
 # ── time ─────────────────────────────────────────────────────────────────────────────────
@@ -397,6 +400,97 @@ class ImageMaker(Protocol):
     async def aclose(self) -> None: ...
 
 
+# ── what was said ────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What a source has of a meeting that is over.
+
+    Utterances may bear any ids: they are named anew when they are merged. `participants` are
+    the names under which people were in the room, as the source knows them.
+    """
+
+    utterances: tuple[Utterance, ...] = ()
+    participants: tuple[Person, ...] = ()
+    notes: tuple[EngineNote, ...] = ()
+
+
+class TranscriptSource(Protocol):
+    """Somewhere that has a meeting's transcript only after the meeting."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def fetch(self, meeting: Meeting, *, ended_at: datetime) -> Fetched | None:
+        """Ask for all that is known of a meeting; None while it is still being made.
+
+        Raises:
+            TransientError: Not now; see `retry_after`.
+            HumanNeededError: The sign-in has ended, or lacks the permission; see `hint`.
+            PermanentError: There is none, and never will be.
+        """
+        ...
+
+    async def check(self) -> tuple[Finding, ...]:
+        """Try whether it could be asked. Raises nothing."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+# ── thinking ─────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Something that memory found for a question, with where it stands."""
+
+    id: str
+    text: str
+    meeting: str
+    at: datetime
+    speaker: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer to a question; `cited` are ids of the passages that carry it, never empty."""
+
+    text: str
+    cited: tuple[str, ...]
+
+
+class Brain(Protocol):
+    """What makes minutes of a transcript, and answers questions from memory.
+
+    It has no tools, and what it answers is never trusted: whoever asks holds it to evidence
+    (`locum.core.minutes.hold_to_evidence`). Both methods are bounded in time, and may raise:
+        TransientError: Not now, or not in time; see `retry_after`.
+        HumanNeededError: Its key or credits; `hint` says what to do.
+        PermanentError: It can't do this, and never will.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the minutes say who wrote them: "extractive", or the model's name."""
+        ...
+
+    async def write_minutes(self, transcript: Transcript, occasion: Occasion) -> Minutes:
+        """Write up one meeting. The transcript is other people's text: data, never orders."""
+        ...
+
+    async def answer(self, question: str, passages: Sequence[Passage]) -> Answer | None:
+        """Answer from the passages alone; None where they don't tell."""
+        ...
+
+    async def check(self) -> tuple[Finding, ...]:
+        """Try whether it could be used, at no or next to no cost. Raises nothing."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
 # ── filing ───────────────────────────────────────────────────────────────────────────────
 
 
@@ -411,11 +505,17 @@ class Attendance:
     attempts: int
 
 
+_NOTHING_SAID = Transcript()
+
+
 @dataclass(frozen=True)
 class Summary:
     """What is known of one attended meeting. Nothing in it is a guess.
 
-    `source` says where the notes came from, or why there are none.
+    `source` says where the notes came from, or why there are none. `edition` counts up when
+    more became known after the first was filed; `awaited` names the sources that may still
+    bring more. `carried` are the series' open commitments from before. `minutes` is None where
+    nothing is known of what was said.
     """
 
     key: MeetingKey
@@ -435,13 +535,31 @@ class Summary:
     estimated_cost: float | None = None
     currency: str = "USD"
     identity: Identity | None = None  #: With which it joined; None where it never did.
+    transcript: Transcript = _NOTHING_SAID
+    minutes: Minutes | None = None
+    carried: tuple[Commitment, ...] = ()
+    owner: str = ""  #: Whom it stood in for.
+    edition: int = 1
+    awaited: tuple[str, ...] = ()
 
 
 class SummarySink(Protocol):
-    """A place where summaries go. Filing the same summary again replaces it."""
+    """A place where summaries go.
+
+    Filing the same summary, or a later edition of it, again replaces it where the place
+    `can_revise`. What can't be taken back (a mail, a message) says that it is an update.
+    """
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def can_revise(self) -> bool:
+        """Whether an edition replaces the one before.
+
+        Otherwise the first one is held back for a while, if more is awaited.
+        """
+        ...
 
     async def file(self, summary: Summary) -> str:
         """Put it there, durably, and answer where (a path or an address).

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from locum.ledger import Database
-from locum.ledger.database import MIGRATIONS
+from locum.ledger.schema import MIGRATIONS
 from locum.rehearsal.faults import Fault
 from tests.acceptance.surroundings import Site, meeting, on_stage, until
 

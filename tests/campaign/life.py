@@ -27,6 +27,7 @@ from locum.core.model import CalendarRef, Mark, OccurrenceKey
 from locum.core.money import Caps
 from locum.core.policy import Policy
 from locum.core.secret import Secret
+from locum.database import SQLiteFile
 from locum.debrief import Debrief
 from locum.dispatch import InProcess
 from locum.engines.pikastream import PikaStreamEngine, PikaStreamSettings
@@ -86,6 +87,10 @@ class Sink:
     @property
     def name(self) -> str:
         return self._folder.name
+
+    @property
+    def can_revise(self) -> bool:
+        return self._folder.can_revise
 
     async def file(self, summary: Summary) -> str:
         self._around.point("sink.before")
@@ -250,10 +255,10 @@ def slower_ticks() -> Iterator[None]:
 def dying_commits(point: Points) -> Iterator[None]:
     """Let every commit be a point of death, just before it and just after it."""
     real = Database.transaction
-    inside: set[Database] = set()
+    inside: set[SQLiteFile] = set()
 
     @contextlib.contextmanager
-    def transaction(self: Database, *, durable: bool = True) -> Iterator[None]:
+    def transaction(self: SQLiteFile, *, durable: bool = True) -> Iterator[None]:
         if self in inside:
             yield
             return

@@ -23,6 +23,7 @@ from locum.app import reaper
 from locum.attendance import Attendance
 from locum.controller import Controller
 from locum.core.model import Phase
+from locum.database import SQLiteFile
 from locum.engines import http, pikastream_api
 from locum.ledger import Database, Outbox, Sessions, backup
 from locum.ledger.calendars import CalendarBook
@@ -254,7 +255,7 @@ def _into_the_schema(passed: Points) -> None:
     migrate = Database._migrate
 
     @functools.wraps(migrate)
-    def migrating(self: Database, *, read_only: bool) -> None:
+    def migrating(self: SQLiteFile, *, read_only: bool) -> None:
         def statement(text: str) -> None:
             if "PRAGMA user_version =" in text:
                 passed("schema.step")

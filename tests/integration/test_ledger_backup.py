@@ -389,7 +389,7 @@ def test_a_ledger_of_a_newer_locum_is_refused_and_left_alone(
 def test_a_ledger_of_an_older_locum_is_moved_on(tmp_path: Path) -> None:
     """Its version is no damage either, and neither is an index that a person has added."""
     with closing(sqlite3.connect(tmp_path / "ledger.sqlite3")) as connection:
-        from locum.ledger.database import MIGRATIONS
+        from locum.ledger.schema import MIGRATIONS
 
         connection.executescript(MIGRATIONS[0] + "CREATE INDEX mine ON marks (at);")
         connection.execute("PRAGMA user_version = 1")
@@ -403,7 +403,7 @@ def test_a_ledger_of_an_older_locum_is_moved_on(tmp_path: Path) -> None:
 
 def test_an_old_ledger_that_is_only_read_knows_of_no_recovery(tmp_path: Path) -> None:
     """`locum status` may look at a ledger that no daemon has moved on yet."""
-    from locum.ledger.database import MIGRATIONS
+    from locum.ledger.schema import MIGRATIONS
 
     path = tmp_path / "ledger.sqlite3"
     with closing(sqlite3.connect(path)) as connection:

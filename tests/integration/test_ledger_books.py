@@ -29,7 +29,7 @@ from locum.ledger import (
     Ledger,
     StaleError,
 )
-from locum.ledger.database import MIGRATIONS
+from locum.ledger.schema import MIGRATIONS
 from locum.ports import Attendance, EngineNote, Summary
 from tests.integration.ledger_rig import (
     claim,

@@ -23,6 +23,7 @@ from locum.core.model import (
     OccurrenceKey,
     Phase,
 )
+from locum.database import read_instant, write_instant
 from locum.errors import PermanentError, TransientError
 from locum.ledger import (
     Database,
@@ -30,7 +31,7 @@ from locum.ledger import (
     LedgerError,
     StateLock,
 )
-from locum.ledger.database import MIGRATIONS, read_instant, write_instant
+from locum.ledger.schema import MIGRATIONS
 from tests.integration.ledger_rig import (
     claimed,
     phase_of,

@@ -32,8 +32,8 @@ from locum.core.model import (
 from locum.core.money import OVERTIME, Cap, Caps, Refused, cost, micros
 from locum.errors import LocumError
 from locum.ledger import Database, Ledger, RoomTakenError
-from locum.ledger.database import MIGRATIONS
 from locum.ledger.purse import NEVER_RAN, BudgetError, Purse, Sums
+from locum.ledger.schema import MIGRATIONS
 from tests.unit.builders import at, meeting, room
 
 LONGEST = timedelta(hours=4)

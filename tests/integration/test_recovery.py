@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from locum.app.recovery import settle_lost_sessions
-from locum.ledger.database import write_instant
+from locum.database import write_instant
 from locum.rehearsal.pikastate import SessionRequest
 from tests.integration.daemon_rig import CODE, DaemonRig, daemon_rig, until
 

@@ -28,7 +28,7 @@ from locum.core.model import (
 )
 from locum.core.money import Caps
 from locum.ledger import NEVER_RAN, BudgetError, Database, Ledger, Purse
-from locum.ledger.database import MIGRATIONS
+from locum.ledger.schema import MIGRATIONS
 from locum.rehearsal.face import face_png
 from tests.integration.ledger_rig import reading
 from tests.unit.builders import OTHER_ROOM, at, event, judged, meeting, policy, room

@@ -11,9 +11,9 @@ from locum.core.model import Judged, OccurrenceKey, SessionRecord
 from locum.core.pacing import AccountPace
 from locum.core.planning import meeting_of
 from locum.core.policy import Policy
+from locum.database import read_optional_instant
 from locum.errors import PermanentError
 from locum.ledger import Attempt, Ledger, identity_of
-from locum.ledger.database import read_optional_instant
 from locum.ledger.hold import Hold
 from locum.push import PushReport
 

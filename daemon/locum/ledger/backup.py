@@ -26,14 +26,10 @@ from locum.core.model import (
     SessionKey,
     instant_label,
 )
+from locum.database import sync_file, write_instant
 from locum.errors import TransientError
 from locum.ledger.damage import damage_of, reading, wal_index
-from locum.ledger.database import (
-    Database,
-    LedgerError,
-    sync_file,
-    write_instant,
-)
+from locum.ledger.database import Database, LedgerError
 from locum.ledger.salvage import carry_over, decoded, readable_rows
 from locum.ledger.sessions import Sessions
 

@@ -29,12 +29,8 @@ from locum.core.model import (
     OptOut,
     SeriesKey,
 )
-from locum.ledger.database import (
-    Database,
-    read_instant,
-    read_optional_instant,
-    write_instant,
-)
+from locum.database import read_instant, read_optional_instant, write_instant
+from locum.ledger.database import Database
 
 _EVENT = TypeAdapter(CalendarEvent)
 _LONGEST_NAME = 300

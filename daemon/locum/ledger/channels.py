@@ -13,12 +13,8 @@ from datetime import datetime
 
 from locum.core.channels import Channel, ChannelState
 from locum.core.model import CalendarRef
-from locum.ledger.database import (
-    Database,
-    read_instant,
-    read_optional_instant,
-    write_instant,
-)
+from locum.database import read_instant, read_optional_instant, write_instant
+from locum.ledger.database import Database
 
 
 class ChannelBook:

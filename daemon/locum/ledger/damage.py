@@ -14,9 +14,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from locum.core.model import Phase
+from locum.database import is_damage
 from locum.errors import TransientError
 from locum.ledger.calendars import CalendarBook
-from locum.ledger.database import MIGRATIONS, Database, is_damage
+from locum.ledger.database import Database
+from locum.ledger.schema import MIGRATIONS
 from locum.ledger.sessions import Sessions
 
 _MEMORY = timedelta(days=7)

@@ -13,12 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from locum.core.notices import Kind, Notice, Severity, Told
-from locum.ledger.database import (
-    Database,
-    read_instant,
-    read_optional_instant,
-    write_instant,
-)
+from locum.database import read_instant, read_optional_instant, write_instant
+from locum.ledger.database import Database
 
 _LASTING = (Kind.CALENDAR.value, Kind.CONFIG.value, Kind.LEDGER.value)
 

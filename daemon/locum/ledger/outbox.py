@@ -9,7 +9,8 @@ from datetime import datetime
 from pydantic import TypeAdapter
 
 from locum.core.model import MeetingKey, SessionKey
-from locum.ledger.database import Database, read_optional_instant, write_instant
+from locum.database import read_optional_instant, write_instant
+from locum.ledger.database import Database
 from locum.ports import Summary
 
 _SUMMARY = TypeAdapter(Summary)

@@ -30,8 +30,9 @@ from locum.core.money import (
     worst_case,
     worst_case_until,
 )
+from locum.database import read_instant, write_instant
 from locum.errors import LocumError
-from locum.ledger.database import Database, read_instant, write_instant
+from locum.ledger.database import Database
 
 NEVER_RAN = "never_ran"
 """The outcome of an attempt whose answer was lost and that surely never ran: it was free.

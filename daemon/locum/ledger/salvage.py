@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from locum.core.model import Mark, Phase, SessionKey
+from locum.database import read_instant
 from locum.ledger.damage import bad_header, reading
-from locum.ledger.database import Database, read_instant
+from locum.ledger.database import Database
 from locum.ledger.outbox import Outbox
 from locum.ledger.sessions import Sessions
 

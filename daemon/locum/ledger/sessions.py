@@ -28,13 +28,9 @@ from locum.core.model import (
     Stay,
 )
 from locum.core.money import Refused, organizer_of
+from locum.database import read_instant, read_optional_instant, write_instant
 from locum.errors import LocumError
-from locum.ledger.database import (
-    Database,
-    read_instant,
-    read_optional_instant,
-    write_instant,
-)
+from locum.ledger.database import Database
 from locum.ledger.purse import BudgetError, Grant, Purse, Tally, settled
 from locum.ports import EngineNote, Remains
 

@@ -15,7 +15,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from locum.core.model import EndReason, OccurrenceKey, SessionKey, TimeWindow
-from locum.ledger.database import Database, read_instant, write_instant
+from locum.database import read_instant, write_instant
+from locum.ledger.database import Database
 from locum.ledger.purse import NEVER_RAN, Sums, excess
 
 _Key = TypeVar("_Key", bound=Hashable)

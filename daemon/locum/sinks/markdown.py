@@ -68,6 +68,10 @@ class MarkdownFolder:
     def name(self) -> str:
         return self._name
 
+    @property
+    def can_revise(self) -> bool:
+        return True
+
     async def file(self, summary: Summary) -> str:
         return await asyncio.to_thread(self._write, summary)
 
