@@ -30,7 +30,7 @@ from locum.core.model import (
 )
 from locum.core.notices import Notice
 from locum.core.secret import Secret
-from locum.core.transcript import Transcript, Utterance
+from locum.core.transcript import Source, Transcript, Utterance
 from locum.errors import PermanentError
 
 # ── time ─────────────────────────────────────────────────────────────────────────────────
@@ -246,12 +246,17 @@ class Ended:
 
 @dataclass(frozen=True)
 class Said:
-    """What another participant said or wrote, from an engine that hears; never our own words."""
+    """What another participant said or wrote, from an engine that hears; never our own words.
+
+    `source` says how it was heard; what is `in_chat` was written there.
+    """
 
     at: datetime
     speaker: str  #: As the room shows it; empty if it can't be told.
     text: str
     in_chat: bool = False
+    until: datetime | None = None
+    source: Source = Source.EARS
 
 
 SessionEvent = Waiting | Admitted | Roster | Said | Ended
