@@ -51,6 +51,7 @@ from locum.ports import (
     VoiceCloner,
 )
 from locum.push import PushSettings
+from locum.rendering import Renderer
 from locum.sinks import MarkdownFolder
 
 _EFFECTS = {
@@ -260,9 +261,10 @@ def _card(name: str, table: PersonaTable, state_dir: Path) -> PersonaCard:
 
 def sinks_of(config: Config, state_dir: Path) -> tuple[SummarySink, ...]:
     """Answer the sinks; without any, summaries go to a folder of the state directory."""
+    renderer = Renderer(config.summary.template)
     if not config.sinks:
-        return (MarkdownFolder("markdown", state_dir / "summaries"),)
-    return tuple(MarkdownFolder(sink.name, sink.folder) for sink in config.sinks)
+        return (MarkdownFolder("markdown", state_dir / "summaries", renderer),)
+    return tuple(MarkdownFolder(sink.name, sink.folder, renderer) for sink in config.sinks)
 
 
 def notify_of(config: Config, path: Path, environ: Mapping[str, str]) -> NotifySetting | None:

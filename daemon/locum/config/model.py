@@ -282,6 +282,17 @@ class MarkdownSink(Table):
     """How locum calls this place; two of a kind need names of their own."""
 
 
+class Summaries(Table):
+    """`[summary]`: how summaries are written."""
+
+    template: LocalPath | None = None
+    """A jinja2 template of your own for the Markdown (`locum summarise --show-template` prints
+    ours). It runs in a sandbox; one that can't be used makes way for ours."""
+    hold: Annotated[Duration, Between(most="24h")] = timedelta(minutes=30)
+    """How long a mail or message waits after the meeting, where a transcript is still awaited:
+    it can't be taken back. Folders and documents are filed at once, and anew."""
+
+
 class Budget(Table):
     """`[budget]`: the most that may be spent, in US dollars. What is left out isn't capped.
 
@@ -405,6 +416,8 @@ class Config(Table):
     """What carries a persona into a meeting, by name."""
     sinks: tuple[MarkdownSink, ...] = ()
     """Where summaries go."""
+    summary: Summaries = Summaries()
+    """How summaries are written."""
     budget: Budget = Budget()
     """The most that may be spent."""
     privacy: Privacy = Privacy()
