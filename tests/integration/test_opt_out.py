@@ -123,6 +123,10 @@ async def test_what_was_heard_is_deleted_if_the_config_says_so(
         assert kept is not forget
         assert [note["text"] for note in summary["notes"]] == ([] if forget else [_NOTES])
         assert ("opted out" in summary["source"]) is forget
+        assert [said["text"] for said in summary["transcript"]] == (
+            [] if forget else ["opt out"]
+        )
+        assert bool(rig.ledger.transcripts.of(rig.record.key)) is not forget
 
 
 async def test_who_it_is_stands_in_the_chat(tmp_path: Path) -> None:
