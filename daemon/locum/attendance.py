@@ -21,6 +21,7 @@ import structlog
 from locum.core.lifecycle import WORTH_ANOTHER_TRY, closing_phase
 from locum.core.model import (
     EndReason,
+    Meeting,
     Phase,
     SessionHandle,
     SessionKey,
@@ -95,6 +96,8 @@ class Company:
     personas: Mapping[str, PersonaCard]
     policy: Policy
     wardrobe: Wardrobe = field(default_factory=Wardrobe)
+    brief: Callable[[Meeting], Awaitable[str]] | None = None
+    """Answers what may be known in a meeting; raises nothing."""
 
 
 class Attendance:
@@ -165,13 +168,15 @@ class Attendance:
         try:
             dressed = await self._company.wardrobe.appear(card, engine=record.engine, now=now)
             self._appearance = dressed
+            brief = self._company.brief
+            known = "" if brief is None else await brief(meeting)
             asked_at = self._clock.now()
             session = await engine.join(
                 JoinRequest(
                     key=record.key,
                     room=record.room,
                     face=dressed.face,
-                    system_prompt=compile_prompt(dressed.card, meeting),
+                    system_prompt=compile_prompt(dressed.card, meeting, known),
                     admit_by=record.give_up_at,
                 )
             )

@@ -7,18 +7,17 @@ the files is rendered (and escaped) by `locum.rendering`.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import hashlib
 import json
 import os
 import re
 import shutil
-import tempfile
 import unicodedata
 from pathlib import Path
 
 from locum.errors import TransientError
+from locum.files import replace_file
 from locum.ports import Finding, Health, Summary
 from locum.rendering import Renderer, as_json
 
@@ -77,8 +76,10 @@ class MarkdownFolder:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             # The twin first: who sees the Markdown finds both.
-            _replace(folder / f"{stem}.json", json.dumps(as_json(summary), indent=2) + "\n")
-            _replace(markdown, self._renderer.markdown(summary))
+            twin = json.dumps(as_json(summary), indent=2) + "\n"
+            replace_file(folder / f"{stem}.json", twin.encode())
+            text = self._renderer.markdown(summary)
+            replace_file(markdown, text.encode(errors="replace"))
         except OSError as error:
             kind = "the disk is full" if error.errno == errno.ENOSPC else error.strerror
             raise TransientError(f"{markdown} can't be written: {kind}.") from error
@@ -96,23 +97,3 @@ def _fingerprint(summary: Summary) -> str:
     """Tell apart two meetings of the same minute and title; the same for the same meeting."""
     identity = f"{summary.session}\n{summary.key}".encode(errors="backslashreplace")
     return hashlib.sha256(identity).hexdigest()[:8]
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write all of a file or none of it, on the disk when this returns."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".locum-")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(temporary).unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
