@@ -178,7 +178,7 @@ async def test_rule_20_declined_and_accepted_again(tmp_path: Path) -> None:
         rig.show(lasts=1200)
         await _live(rig)
         rig.edit(answer=Answer.DECLINED)
-        await until(lambda: Phase.LEAVING in rig.phases() or Phase.ENDED in rig.phases())
+        await until(lambda: Phase.LIVE not in rig.phases())
         rig.edit(answer=Answer.ACCEPTED)
         await until(lambda: rig.phases() == (Phase.FILED, Phase.LIVE))
         assert rig.stage.peak_in_room == 1
