@@ -52,6 +52,9 @@ from locum.sinks import MarkdownFolder
 from locum.wakeups import Wakeups
 
 SPEED = 60.0
+PATIENCE_S = 60.0
+"""How long to wait, in the host's time, for what must come true: it ends a hang, no more."""
+
 CODE = "abc-defg-hij"
 OTHER = "xyz-wxyz-xyz"
 CREATE = "/proxy/realtime/meeting-session"
@@ -168,7 +171,7 @@ class DaemonRig:
         await self.controller._foresight.stop()
         await self._close()
 
-    async def stop(self, within: float = 5.0) -> None:
+    async def stop(self, within: float = PATIENCE_S) -> None:
         """Stop in order; `within` in the host's seconds."""
         await self.wakeups.stop()
         limit = timedelta(seconds=within)
@@ -322,9 +325,9 @@ def card(image: Path, name: str = "robin") -> PersonaCard:
     )
 
 
-async def until(condition: Callable[[], object], *, within: float = 15) -> None:
+async def until(condition: Callable[[], object]) -> None:
     """Wait, in the host's time, until something is so."""
-    with anyio.fail_after(within):
+    with anyio.fail_after(PATIENCE_S):
         while not condition():  # noqa: ASYNC110 - Ledger and stage tell nobody.
             await anyio.sleep(0.01)
 

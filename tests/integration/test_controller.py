@@ -321,8 +321,8 @@ async def test_open_sessions_of_a_calendar_that_is_gone(tmp_path: Path) -> None:
         await rig.crash()
         rig.watched = ()
         rig.boot()
-        await until(lambda: not rig.live(), within=30)
-        await until(lambda: set(rig.phases()) == {Phase.FILED}, within=30)
+        await until(lambda: not rig.live())
+        await until(lambda: set(rig.phases()) == {Phase.FILED})
         assert rig.joins() == 41
         assert rig.stage.peak_in_room == 1
 

@@ -183,7 +183,7 @@ async def test_an_account_is_tried_until_the_grace_ends(
         seen.rig.show(starts_in=30, lasts=600)
         await until(lambda: seen.rig.waits_to_retry() and seen.rig.controller.shortages)
         seen.pay(10_000)
-        await until(lambda: seen.rig.phases() == (Phase.LIVE,), within=30)
+        await until(lambda: seen.rig.phases() == (Phase.LIVE,))
         await until(lambda: not seen.rig.controller.shortages)
 
 

@@ -88,7 +88,7 @@ async def test_both_targets_are_told_before_the_join(tmp_path: Path) -> None:
         ):
             owner.begin()
             event = rig.show("7k2q@google.com", starts_in=AHEAD, title="Budget [round](x)")
-            await until(lambda: len(receiver.received) == 2, within=40)
+            await until(lambda: len(receiver.received) == 2)
             assert rig.clock.now() < event.start - rig.policy.lead
             phone, hook = sorted(receiver.received, key=lambda each: each.way, reverse=True)
             assert (phone.way, phone.place) == ("ntfy", "phone")
@@ -119,7 +119,7 @@ async def test_once_although_it_is_killed_again_and_again(tmp_path: Path) -> Non
             receiver.faults.clear()
             for _ in range(3):
                 owner.begin()
-                await until(lambda: not rig.ledger.notices.waiting_targets(), within=40)
+                await until(lambda: not rig.ledger.notices.waiting_targets())
                 await owner.crash()
             assert ways(receiver) == ["json", "ntfy"]
 
@@ -134,7 +134,7 @@ async def test_a_receiver_that_was_down_gets_it_when_it_is_up(tmp_path: Path) ->
         ):
             owner.begin()
             rig.show(starts_in=AHEAD)
-            await until(lambda: len(receiver.received) == 2, within=60)
+            await until(lambda: len(receiver.received) == 2)
             await until(lambda: not rig.ledger.notices.waiting_targets())
             assert [each.way for each in receiver.received] == ["ntfy", "json"]
             assert sorted(each.attempts for each in owner.deliveries()) == [1, 3]
@@ -148,7 +148,7 @@ async def test_a_receiver_that_hangs_delays_no_join(tmp_path: Path) -> None:
         async with daemon_rig(tmp_path, pika=FAST) as rig, owner_of(rig, targets) as owner:
             owner.begin()
             rig.show(starts_in=400, lasts=3000)
-            await until(lambda: ways(receiver) == ["json"], within=40)
+            await until(lambda: ways(receiver) == ["json"])
             await until(lambda: rig.phases() == (Phase.LIVE,))
             outcomes = {each.target[:4]: each.outcome for each in owner.deliveries()}
             assert outcomes == {"json": Outcome.SENT, "ntfy": None}
@@ -193,8 +193,7 @@ async def test_too_late_is_dropped_and_written_down(tmp_path: Path) -> None:
             owner.begin()
             rig.show(starts_in=200, lasts=3000)
             await until(
-                lambda: {each.outcome for each in owner.deliveries()} == {Outcome.EXPIRED},
-                within=60,
+                lambda: {each.outcome for each in owner.deliveries()} == {Outcome.EXPIRED}
             )
             receiver.faults.clear()
             await until(lambda: rig.phases() == (Phase.LIVE,))
@@ -253,7 +252,7 @@ async def test_a_process_that_sends_ends_with_the_daemon(tmp_path: Path) -> None
         process = await anyio.open_process(
             [sys.executable, "-c", code, str(tmp_path / "notify.urls")], cwd=ROOT
         )
-        await until(lambda: receiver.log.count == 1, within=30)
+        await until(lambda: receiver.log.count == 1)
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         [child] = await anyio.to_thread.run_sync(lambda: children.read_text().split())
         process.kill()
@@ -555,7 +554,7 @@ async def test_a_lost_join_is_told_with_its_room(tmp_path: Path, hole: Pigeonhol
         rig.fault(path="/proxy/realtime/meeting-session", method="POST", after=True)
         owner.begin()
         rig.show(starts_in=40, lasts=3600)
-        await until(lambda: Kind.ORPHAN in hole.kinds(), within=40)
+        await until(lambda: Kind.ORPHAN in hole.kinds())
         assert rig.record.end_reason is EndReason.LOST_JOIN
         assert f"Room: {rig.record.room.url}" in hole.notices[0].body
 
