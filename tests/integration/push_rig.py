@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import socket
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -31,6 +32,7 @@ from locum.rehearsal.clock import HandClock
 from locum.rehearsal.google import GoogleStage, google_app
 from locum.rehearsal.serving import served
 from locum.wakeups import Wakeups
+from tests.integration.daemon_rig import until
 from tests.integration.google_rig import ANNA, BEN, NOW, PRIMARY, GoogleRig, StillClock, meeting
 
 IDLE = timedelta(hours=1)
@@ -51,9 +53,16 @@ class HurryClock(HandClock):
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Answer a port that nobody is given by chance: it lies below those that the kernel hands out.
+
+    One of the kernel's own may be another's, a client's even, before it is listened on here.
+    """
+    handed_out = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii")
+    while True:
+        port = random.SystemRandom().randrange(10_000, int(handed_out.split()[0]))
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass
@@ -266,10 +275,3 @@ def settings_at(port: int, path: str = "/locum/push", **changes: Any) -> PushSet
         lifetime=timedelta(days=7),
     )
     return replace(base, **changes)
-
-
-async def until(condition: Callable[[], object], *, within: float = 15) -> None:
-    """Wait, in the host's time, until something is so."""
-    with anyio.fail_after(within):
-        while not condition():  # noqa: ASYNC110 - Ledger and stage tell nobody.
-            await anyio.sleep(0.01)
