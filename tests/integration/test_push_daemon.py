@@ -56,8 +56,8 @@ class Rig:
         self.config.write_text(text)
 
     def wait(self, is_so: Callable[[Mapping[str, Any]], object]) -> Mapping[str, Any]:
-        """Wait until the daemon's status is as it should be; it has 30 s."""
-        deadline = time.monotonic() + 30
+        """Wait until the daemon's status is as it should be; it has a minute."""
+        deadline = time.monotonic() + 60
         while not is_so(status := self.daemon.status()):
             assert time.monotonic() < deadline, status
             time.sleep(0.05)
