@@ -336,6 +336,7 @@ async def test_a_restored_ledgers_channels_are_opened_anew(rig: PushRig) -> None
     rig.run()
     await until(lambda: before not in rig.open_ids())
     await until(lambda: rig.push.covers(PRIMARY))
+    await until(lambda: before not in [each.id for each in rig.known()])
     assert len(rig.open_ids()) == len(rig.known()) == 1
 
 
