@@ -110,7 +110,7 @@ async def lines(path: Path, sent: bytes, *, end: bool = True) -> list[dict[str, 
         await writer.drain()
     received = b""
     with contextlib.suppress(ConnectionError):
-        while chunk := await asyncio.wait_for(reader.read(65536), 10):
+        while chunk := await asyncio.wait_for(reader.read(65536), 60):
             received += chunk
     writer.close()
     return [json.loads(line) for line in received.splitlines()]

@@ -550,7 +550,7 @@ async def test_a_full_disk_opens_nothing_and_loses_no_message(rig: PushRig) -> N
 # ── the receiver ─────────────────────────────────────────────────────────────────────────
 
 
-async def _raw(rig: PushRig, request: bytes, *, within: float = 10) -> bytes:
+async def _raw(rig: PushRig, request: bytes, *, within: float = PATIENCE_S) -> bytes:
     assert rig.settings is not None
     reader, writer = await asyncio.open_connection("127.0.0.1", rig.settings.port)
     try:
