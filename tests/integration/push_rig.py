@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
-import socket
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -34,6 +32,7 @@ from locum.rehearsal.serving import served
 from locum.wakeups import Wakeups
 from tests.integration.daemon_rig import until
 from tests.integration.google_rig import ANNA, BEN, NOW, PRIMARY, GoogleRig, StillClock, meeting
+from tests.ports import free_port
 
 IDLE = timedelta(hours=1)
 HURRY = 20.0
@@ -50,19 +49,6 @@ class HurryClock(HandClock):
         return duration / self.hurry
 
     hurry = HURRY
-
-
-def free_port() -> int:
-    """Answer a port that nobody is given by chance: it lies below those that the kernel hands out.
-
-    One of the kernel's own may be another's, a client's even, before it is listened on here.
-    """
-    handed_out = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii")
-    while True:
-        port = random.SystemRandom().randrange(10_000, int(handed_out.split()[0]))
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 @dataclass

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from locum.errors import PermanentError
 from locum.metrics import Metrics, serve_metrics
-from tests.integration.push_rig import free_port
+from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
 

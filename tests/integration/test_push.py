@@ -24,7 +24,8 @@ from locum.push.bell import APART, SOON
 from locum.rehearsal.faults import Fault
 from tests.integration.daemon_rig import PATIENCE_S, until
 from tests.integration.google_rig import ANNA, BEN, PRIMARY
-from tests.integration.push_rig import IDLE, PushRig, free_port, push_rig, settings_at
+from tests.integration.push_rig import IDLE, PushRig, push_rig, settings_at
+from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
 BENS = CalendarRef("work", BEN)

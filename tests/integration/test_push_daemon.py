@@ -18,7 +18,7 @@ from locum.ports import Health
 from locum.rehearsal.play import _DaemonProcess
 from locum.rehearsal.scenario import parse_scenario
 from locum.rehearsal.stage import Stage, write_config
-from tests.integration.push_rig import free_port
+from tests.ports import free_port
 
 OWNER = "alex@example.com"
 _SCENARIO = f"""
