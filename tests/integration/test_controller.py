@@ -259,7 +259,7 @@ async def test_a_stop_files_what_there_is_before_it_returns(tmp_path: Path) -> N
 async def test_a_join_that_waits_goes_on_after_a_restart(tmp_path: Path) -> None:
     """Stopped between two attempts: the next process makes the second one."""
     async with daemon_rig(tmp_path, pika=FAST) as rig:
-        rig.fault(path=CREATE, status=503, headers={"retry-after": "60"})
+        rig.fault(path=CREATE, status=503, headers={"retry-after": "150"})
         rig.boot()
         rig.show()
         await until(rig.waits_to_retry)
