@@ -156,6 +156,8 @@ def compose(
         owner="" if card is None else card.owner,
         edition=edition,
         awaited=material.awaited,
+        attendees=meeting.attendees,
+        attendees_complete=bool(meeting.attendees) and not meeting.attendees_omitted,
     )
 
 

@@ -15,6 +15,7 @@ from locum.core.channels import Channel
 from locum.core.identity import Identity, sha256
 from locum.core.minutes import Commitment, Minutes, Occasion
 from locum.core.model import (
+    Attendee,
     CalendarEvent,
     CalendarReading,
     CalendarRef,
@@ -546,6 +547,8 @@ class Summary:
     owner: str = ""  #: Whom it stood in for.
     edition: int = 1
     awaited: tuple[str, ...] = ()
+    attendees: tuple[Attendee, ...] = ()
+    attendees_complete: bool = False  #: Nobody else was invited, as far as calendars tell.
 
 
 class SummarySink(Protocol):
