@@ -45,6 +45,7 @@ class Commands:
         keeper: PersonaKeeper,
         paces: Callable[[], Mapping[str, AccountPace]],
         push: Callable[[], Iterable[PushReport]],
+        memory: Mapping[str, Handler],
     ) -> None:
         self._ledger = ledger
         self._clock = clock
@@ -55,6 +56,7 @@ class Commands:
         self._keeper = keeper
         self._paces = paces
         self._push = push
+        self._memory = memory
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -68,6 +70,7 @@ class Commands:
             "reload": self.reload,
             "poll": self.poll,
             "personas": self.personas,
+            **self._memory,
         }
 
     async def status(self, _args: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -34,6 +34,7 @@ from locum.app.parts import (
 from locum.app.personas import PersonaKeeper
 from locum.app.places import ledger_path, socket_path
 from locum.app.recovery import settle_lost_sessions
+from locum.app.remembering import Remembering, memory_of
 from locum.attendance import Company, attendances
 from locum.config.model import Config
 from locum.config.places import state_dir
@@ -110,6 +111,11 @@ class Daemon:
             engines={},
             personas={},
         )
+        self._remembering = Remembering(
+            self._state, self._ledger, self._clock, memory_of(config)
+        )
+        self._debrief.recall = self._remembering.recall
+        self._debrief.remember = self._remembering.remember
         self._wakeups = Wakeups(
             self._clock,
             on_instant=self._instant_came,
@@ -166,6 +172,7 @@ class Daemon:
             keeper=self._keeper,
             paces=self._polling.paces,
             push=self._push.reports,
+            memory=self._remembering.handlers,
         )
 
     async def run(self) -> None:
@@ -222,6 +229,7 @@ class Daemon:
             self._tasks.start("backups", self._keep_backups())
             self._tasks.start("personas", self._keeper.watch(self._upcoming))
             self._tasks.start("recovery", self._settle_lost_sessions())
+            self._tasks.start("memory", self._remembering.run())
             self._tasks.start("watchdog", self._feed_watchdog())
             self._log_start()
         self._notifier.ready()
@@ -240,6 +248,7 @@ class Daemon:
         finally:
             await self._tasks.cancel()
             await self._workshop.aclose()
+            self._remembering.close()
             self._ledger.close()
             self._lock.release()
 
@@ -428,6 +437,7 @@ class Daemon:
             _log.error("config_rejected", problems=[str(error)])
             return ReloadOutcome(Reload.REJECTED, problems=(str(error),))
         self._taken = config
+        self._remembering.change(memory_of(config))
         self._polling.change(sources, pace_of(config))
         self._change_push(config)
         self._tidy()

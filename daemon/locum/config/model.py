@@ -32,6 +32,7 @@ from locum.config.values import (
     refuse_empty_path,
     resolve_path,
 )
+from locum.core.compartments import parse_compartment_name
 from locum.core.model import Platform
 from locum.core.names import parse_shown_name
 
@@ -363,6 +364,33 @@ class Privacy(Table):
     stand-in leaves and stays away from the series in any case."""
 
 
+class CompartmentTable(Table):
+    """`[[memory.compartments]]`: who belongs together, whatever their domains."""
+
+    name: Annotated[str, AfterValidator(parse_compartment_name)]
+    """What they are called: one word."""
+    attendees: Annotated[tuple[str, ...], Field(min_length=1, max_length=1000)]
+    """Addresses, domains ("example.com") or shell patterns ("*@*.example.com")."""
+
+
+class Memory(Table):
+    """`[memory]`: what earlier meetings left, and who may be told of it.
+
+    What was said among one client's people (those of one domain) is never told to another's,
+    nor what was said among your own people to any client. You alone see everything.
+    """
+
+    enabled: bool = True
+    """Whether anything is remembered. Off, what is known stays until it is forgotten."""
+    own_domains: tuple[Organizer, ...] = ()
+    """Whose people are your own: domains, or single addresses. Without any, those of your own
+    address's domain, unless it is one where strangers live (gmail.com …)."""
+    keep: Annotated[Duration, Between(least="1d", most="3650d")] | None = None
+    """How long lines are kept after their meeting; without it, until they are forgotten."""
+    compartments: Annotated[tuple[CompartmentTable, ...], Field(max_length=1000)] = ()
+    """Clients with several domains, or with public addresses. The first that fits counts."""
+
+
 class Images(Table):
     """`[images]`: what draws faces for `locum persona avatar generate`.
 
@@ -470,6 +498,8 @@ class Config(Table):
     """The most that may be spent."""
     privacy: Privacy = Privacy()
     """What is owed to the others in the room."""
+    memory: Memory = Memory()
+    """What is kept of earlier meetings, and who may be told of it."""
     images: Images | None = None
     """What draws faces."""
     notify: Notify | None = None
