@@ -22,6 +22,7 @@ from locum.cli import (
     running,
     signing,
     spending,
+    summarising,
 )
 from locum.cli.ending import EXIT_CODES, INTERRUPTED, CommandGroup
 
@@ -92,6 +93,7 @@ def _make() -> typer.Typer:
         notifying,
         persona,
         reaping,
+        summarising,
     ):
         group.add_to(made)
     return made

@@ -1,0 +1,1 @@
+"""What makes minutes of a transcript: with a language model, or by rule and counting."""
