@@ -1,1 +1,1 @@
-"""What makes minutes of a transcript: with a language model, or by rule and counting."""
+"""What writes minutes of a transcript: a language model, or rules that need none."""
