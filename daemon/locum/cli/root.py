@@ -24,6 +24,7 @@ from locum.cli import (
     running,
     signing,
     spending,
+    summarising,
 )
 from locum.cli.ending import EXIT_CODES, INTERRUPTED, CommandGroup
 
@@ -96,6 +97,7 @@ def _make() -> typer.Typer:
         notifying,
         persona,
         reaping,
+        summarising,
     ):
         group.add_to(made)
     return made
