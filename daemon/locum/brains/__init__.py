@@ -1,0 +1,1 @@
+"""What makes minutes of a transcript, and answers questions from memory."""
