@@ -18,6 +18,9 @@ from dateutil.tz import tzlocal
 
 from locum.app.personas import card_in
 from locum.app.places import persona_folder
+from locum.brains.fallback import FallbackBrain
+from locum.brains.model import ModelBrain, ModelSettings, Resolve, Segment
+from locum.brains.model import find_key as find_model_key
 from locum.calendars.google import GoogleCalendarSource
 from locum.calendars.google_push import GooglePush
 from locum.calendars.google_token import GoogleAccount
@@ -42,6 +45,7 @@ from locum.notifying import NotifySetting
 from locum.persona import PersonaCard
 from locum.polling import Pace
 from locum.ports import (
+    Brain,
     CalendarSource,
     ChannelSource,
     Clock,
@@ -172,6 +176,34 @@ def image_maker(config: Config, environ: Mapping[str, str]) -> ImageMaker:
         "Nothing draws faces: add [images], or an engine, to the config. Or take a picture of "
         "your own: `locum persona avatar set`."
     )
+
+
+def brain_of(
+    config: Config,
+    environ: Mapping[str, str],
+    *,
+    clock: Clock,
+    plain: Brain,
+    segment: Segment | None = None,
+    resolve: Resolve | None = None,
+) -> Brain:
+    """Answer what writes the minutes: `plain`, which needs no model, or `[brain]`'s.
+
+    `segment` and `resolve` are lent to the model: where topics begin, and which day was meant.
+    """
+    table = config.brain
+    if table is None:
+        return plain
+    settings = ModelSettings(
+        model=table.model,
+        base_url=table.base_url,
+        key=lambda: find_model_key(table.api_key_file, environ),
+        key_file=table.api_key_file,
+        timeout=table.timeout,
+        max_words=table.max_words,
+    )
+    brain = ModelBrain(settings, segment=segment, resolve=resolve)
+    return FallbackBrain(brain, plain, clock=clock) if table.fallback else brain
 
 
 def clock_of(config: Config) -> Clock:

@@ -406,6 +406,34 @@ class Images(Table):
     """A file with the key, if the service wants one."""
 
 
+class BrainTable(Table):
+    """`[brain]`: a language model writes the minutes. Needs the extra: `pip install 'locum[brain]'`.
+
+    Without this table, or where the model fails, they are written without one. What was said in
+    the meetings is sent to the provider, and nowhere else.
+    """
+
+    type: Literal["model"] = "model"
+    """What kind of brain this is."""
+    model: str = Field(min_length=1, max_length=200)
+    """A provider and its model, as pydantic-ai writes them ("openai:NAME", "anthropic:NAME",
+    "google:NAME" …); or, with base_url, what the server there calls it."""
+    base_url: Address | None = None
+    """The root of any server with OpenAI's chat completions, such as one on this machine:
+    /chat/completions is added to it."""
+    api_key_file: LocalPath | None = None
+    """A file with the key (chmod 600). Otherwise the systemd credential "brain_api_key",
+    otherwise the environment's LOCUM_BRAIN_API_KEY, otherwise the provider's own variable."""
+    timeout: Annotated[Duration, Between(least="1s", most="6h")] = timedelta(minutes=15)
+    """The most that the model may take for one meeting."""
+    max_words: int = Field(default=6000, ge=200, le=500_000)
+    """The most words of a meeting that are sent in one request; a longer one is cut where a
+    topic ends, and the parts are merged."""
+    fallback: bool = True
+    """Whether the minutes are written without the model where it fails for good, or would
+    come too late. They say so."""
+
+
 class Metrics(Table):
     """`[metrics]`: Prometheus figures and /healthz, on loopback only. Off unless a port is given."""
 
@@ -502,6 +530,8 @@ class Config(Table):
     """What is kept of earlier meetings, and who may be told of it."""
     images: Images | None = None
     """What draws faces."""
+    brain: BrainTable | None = None
+    """What writes the minutes, where it is a language model."""
     notify: Notify | None = None
     """Whether and how the owner is told."""
     metrics: Metrics | None = None

@@ -1,4 +1,4 @@
-"""The whole stage: a Google, a PikaStream, the rooms and where notices arrive, on one clock."""
+"""The whole stage: a Google, a PikaStream, a model, rooms, where notices arrive; one clock."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any
 from locum.rehearsal.clock import StageClock
 from locum.rehearsal.face import face_png
 from locum.rehearsal.google import GoogleStage, google_app
+from locum.rehearsal.model import ModelStage, model_app
 from locum.rehearsal.pikastate import PikaStage
 from locum.rehearsal.pikastream import pikastream_app
 from locum.rehearsal.receiver import Receiver, receiver_app
@@ -40,6 +41,7 @@ class Addresses:
     google: str
     pikastream: str
     notices: str
+    model: str
 
 
 class Stage:
@@ -59,6 +61,7 @@ class Stage:
             now=self.clock.now, rooms=self.rooms, settings=scenario.pikastream
         )
         self.receiver = Receiver(self.clock.now)
+        self.model = ModelStage(scenario.model, now=self.clock.now)
         self.beginning: datetime | None = None
         self._event_ids: dict[str, str] = {}
         self.google.add_account(scenario.owner.email, name=scenario.owner.name)
@@ -70,8 +73,14 @@ class Stage:
             served(google_app(self.google)) as google,
             served(pikastream_app(self.pikastream)) as pikastream,
             served(receiver_app(self.receiver)) as notices,
+            served(model_app(self.model)) as model,
         ):
-            yield Addresses(google.base_url, pikastream.base_url, notices.base_url)
+            yield Addresses(
+                google=google.base_url,
+                pikastream=pikastream.base_url,
+                notices=notices.base_url,
+                model=f"{model.base_url}/v1",
+            )
 
     @contextlib.contextmanager
     def playing(self) -> Iterator[None]:
@@ -109,6 +118,8 @@ class Stage:
                     self._edit(step, beginning)
                 elif step.target is FaultTarget.GOOGLE:
                     self.google.faults.add(step.fault)
+                elif step.target is FaultTarget.MODEL:
+                    self.model.faults.add(step.fault)
                 else:
                     self.pikastream.faults.add(step.fault)
 
@@ -206,6 +217,7 @@ def write_config(
     _write_private(folder / "token.json", json.dumps(token))
     _write_private(folder / "client.json", json.dumps(_client(stage, addresses)))
     _write_private(folder / "pika_dev_key", stage.pikastream.settings.api_key + "\n")
+    _write_private(folder / "brain.key", stage.model.settings.api_key + "\n")
     host = addresses.notices.removeprefix("http://")
     _write_private(folder / "notify.urls", f"ntfy://{host}/owner\n")
     (folder / "face.png").write_bytes(face_png())
@@ -223,6 +235,7 @@ def _config_text(stage: Stage, addresses: Addresses, *, notices: bool) -> str:
     speed = stage.clock.speed
     tells = notices and find_spec("apprise") is not None
     notify = '[notify]\nurls_file = "notify.urls"\n' if tells else ""
+    brain = _brain_text(stage, addresses)
     # Seconds of the stage: near ones are short, because a rehearsal is.
     return f"""\
 # Written by `locum rehearse`: a daemon on the stage. Everything here is on loopback.
@@ -260,11 +273,23 @@ api_key_file = "pika_dev_key"
 type = "markdown"
 folder = "summaries"
 
-{notify}
+{notify}{brain}
 [stage]
 speed = {speed!r}
 epoch_host = {stage.clock.epoch_host.isoformat()}
 epoch = {stage.clock.epoch.isoformat()}
+"""
+
+
+def _brain_text(stage: Stage, addresses: Addresses) -> str:
+    """Let the stage's model write the minutes: where the scenario has one, and the extra is there."""
+    if stage.scenario.model is None or find_spec("pydantic_ai") is None:
+        return ""
+    return f"""\
+[brain]
+model = {_toml(stage.model.settings.model)}
+base_url = {_toml(addresses.model)}
+api_key_file = "brain.key"
 """
 
 
