@@ -425,7 +425,19 @@ class TranscriptSource(Protocol):
     """Somewhere that has a meeting's transcript only after the meeting."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name it for ever: what is still to be asked is noted under this."""
+        ...
+
+    @property
+    def source(self) -> Source:
+        """Answer what its utterances are marked with."""
+        ...
+
+    @property
+    def account(self) -> str:
+        """Answer whose meetings it knows: an account of the calendar's."""
+        ...
 
     async def fetch(self, meeting: Meeting, *, ended_at: datetime) -> Fetched | None:
         """Ask for all that is known of a meeting; None while it is still being made.

@@ -199,7 +199,7 @@ class Sentence:
 
 
 def drawn_meeting(rng: random.Random) -> list[Sentence]:
-    meeting = []
+    meeting: list[Sentence] = []
     at = 0.0
     for number in range(rng.randint(1, 25)):
         size = rng.choice([1, 2, 3, 5, 8, 12, 40])

@@ -16,13 +16,14 @@ from typing import Any
 
 from dateutil.tz import tzlocal
 
+from locum.app.accounts import google_account
 from locum.app.personas import card_in
 from locum.app.places import persona_folder
 from locum.calendars.google import GoogleCalendarSource
 from locum.calendars.google_push import GooglePush
 from locum.calendars.google_token import GoogleAccount
 from locum.clock import StageClock, SystemClock
-from locum.config.model import Account, Config, PersonaTable, PikaStream, RuleAction
+from locum.config.model import Config, PersonaTable, PikaStream, RuleAction
 from locum.config.model import Rule as RuleTable
 from locum.config.values import home_directory
 from locum.core.identity import Standing
@@ -179,19 +180,6 @@ def clock_of(config: Config) -> Clock:
     if stage is None or stage.epoch_host is None or stage.epoch is None:
         return SystemClock()
     return StageClock(speed=stage.speed, epoch_host=stage.epoch_host, epoch=stage.epoch)
-
-
-def google_account(account: Account, config: Config, state_dir: Path) -> GoogleAccount:
-    return GoogleAccount(
-        name=account.name,
-        calendars=account.calendars,
-        token_file=account.token_file or state_dir / "google" / f"{account.name}.json",
-        client_secrets=account.client_secrets,
-        service_account=account.service_account,
-        subject=account.subject,
-        api_root=config.calendar.api_root,
-        token_uri=config.calendar.token_uri,
-    )
 
 
 def policy_of(config: Config, standings: Mapping[str, Standing] | None = None) -> Policy:
