@@ -45,6 +45,7 @@ class Commands:
         keeper: PersonaKeeper,
         paces: Callable[[], Mapping[str, AccountPace]],
         push: Callable[[], Iterable[PushReport]],
+        transcript_troubles: Callable[[], Iterable[str]],
     ) -> None:
         self._ledger = ledger
         self._clock = clock
@@ -55,6 +56,7 @@ class Commands:
         self._keeper = keeper
         self._paces = paces
         self._push = push
+        self._transcript_troubles = transcript_troubles
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -111,6 +113,7 @@ class Commands:
                 for shortage in self._controller.shortages
             ],
             "push": [reports.push(each) for each in self._push()],
+            "transcript_troubles": list(self._transcript_troubles()),
             "armed": self._controller.agenda.armed,
             "next": [reports.planned(item, policy, prices) for item in ahead[:5]],
             "left_alone": [reports.planned(item, policy, prices) for item in left_alone[:5]],

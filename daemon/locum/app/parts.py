@@ -20,6 +20,7 @@ from locum.app.accounts import google_account
 from locum.app.personas import card_in
 from locum.app.places import persona_folder
 from locum.calendars.google import GoogleCalendarSource
+from locum.calendars.google_meet import GoogleMeetTranscripts
 from locum.calendars.google_push import GooglePush
 from locum.calendars.google_token import GoogleAccount
 from locum.clock import StageClock, SystemClock
@@ -37,6 +38,7 @@ from locum.engines.pikastream_images import PikaStreamImages
 from locum.engines.pikastream_key import find_key
 from locum.engines.pikastream_voice import PikaStreamVoices
 from locum.errors import PermanentError
+from locum.gathering import GatherSetting
 from locum.ledger import Database, Purse
 from locum.notify import Targets
 from locum.notifying import NotifySetting
@@ -49,6 +51,7 @@ from locum.ports import (
     ImageMaker,
     PresenceEngine,
     SummarySink,
+    TranscriptSource,
     VoiceCloner,
 )
 from locum.push import PushSettings
@@ -105,6 +108,25 @@ class Workshop:
                 lambda account=account: GooglePush(account, clock=self.clock),
             )
             for account in self._accounts(config)
+        )
+
+    def transcript_sources(self, config: Config) -> tuple[TranscriptSource, ...]:
+        """Answer who is asked after meetings; they cost nothing until then."""
+        return tuple(
+            self._keep(
+                ("transcripts", account.name),
+                account,
+                lambda account=account: GoogleMeetTranscripts(account, clock=self.clock),
+            )
+            for account in self._accounts(config)
+            if "transcripts" in account.permissions
+        )
+
+    def gathering(self, config: Config) -> GatherSetting:
+        return GatherSetting(
+            sources=self.transcript_sources(config),
+            first_after=config.transcripts.first_after,
+            give_up_after=config.transcripts.give_up_after,
         )
 
     def engines(self, config: Config) -> dict[str, PresenceEngine]:
