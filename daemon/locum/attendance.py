@@ -28,6 +28,8 @@ from locum.core.model import (
 )
 from locum.core.money import OVERTIME
 from locum.core.policy import Policy
+from locum.core.speakers import identified
+from locum.core.transcript import Utterance
 from locum.errors import (
     AmbiguousError,
     HumanNeededError,
@@ -47,6 +49,7 @@ from locum.ports import (
     LostJoin,
     MeetingSession,
     PresenceEngine,
+    Remains,
     Roster,
     Said,
     SessionEvent,
@@ -426,6 +429,7 @@ class Attendance:
                 self._ledger.sessions.close_attempt(
                     self._key, at=at, outcome=reason.value, remains=remains
                 )
+                self._ledger.transcripts.add(self._key, self._told_by(remains))
                 if reason is EndReason.OPTED_OUT and self._company.policy.forget_on_opt_out:
                     self._ledger.sessions.forget_heard(self._key)
 
@@ -434,6 +438,12 @@ class Attendance:
         await self._write(close)
         self._refresh()
         return remains.doubt
+
+    def _told_by(self, remains: Remains) -> tuple[Utterance, ...]:
+        """Answer what an engine tells of what was said, with our own part marked as ours."""
+        card = self._persona()
+        tile = "" if card is None else card.tile
+        return identified(remains.utterances, (), tile=tile)
 
     def _note_leaving(self, reason: EndReason) -> None:
         """Write down that we leave, and why, for whoever takes it up should we die now."""

@@ -275,13 +275,15 @@ class Remains:
     """What is left of a session once we are out.
 
     `bodies` are the engine's raw answers around the end, for the record; `notes` is what
-    they carried about the meeting itself: often nothing. `doubt` says what speaks against the
-    end being real, where the engine had to be taken at its word.
+    they carried about the meeting itself, and `utterances` what of it was said in so many
+    words: often nothing. `doubt` says what speaks against the end being real, where the engine
+    had to be taken at its word.
     """
 
     notes: tuple[EngineNote, ...] = ()
     bodies: tuple[str, ...] = ()
     doubt: str = ""
+    utterances: tuple[Utterance, ...] = ()
 
 
 class MeetingSession(Protocol):
