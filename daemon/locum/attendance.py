@@ -29,6 +29,8 @@ from locum.core.model import (
 )
 from locum.core.money import OVERTIME
 from locum.core.policy import Policy
+from locum.core.speakers import identified
+from locum.core.transcript import Utterance
 from locum.errors import (
     AmbiguousError,
     HumanNeededError,
@@ -48,6 +50,7 @@ from locum.ports import (
     LostJoin,
     MeetingSession,
     PresenceEngine,
+    Remains,
     Roster,
     Said,
     SessionEvent,
@@ -431,6 +434,7 @@ class Attendance:
                 self._ledger.sessions.close_attempt(
                     self._key, at=at, outcome=reason.value, remains=remains
                 )
+                self._ledger.transcripts.add(self._key, self._told_by(remains))
                 if reason is EndReason.OPTED_OUT and self._company.policy.forget_on_opt_out:
                     self._ledger.sessions.forget_heard(self._key)
 
@@ -439,6 +443,12 @@ class Attendance:
         await self._write(close)
         self._refresh()
         return remains.doubt
+
+    def _told_by(self, remains: Remains) -> tuple[Utterance, ...]:
+        """Answer what an engine tells of what was said, with our own part marked as ours."""
+        card = self._persona()
+        tile = "" if card is None else card.tile
+        return identified(remains.utterances, (), tile=tile)
 
     def _note_leaving(self, reason: EndReason) -> None:
         """Write down that we leave, and why, for whoever takes it up should we die now."""

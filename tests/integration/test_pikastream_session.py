@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from locum.core.model import EndReason, SessionHandle
+from locum.core.transcript import Source
 from locum.engines.pikastream_session import Pace
 from locum.errors import TransientError
 from locum.ports import Admitted, Ended, Waiting
@@ -289,6 +290,8 @@ async def test_notes_are_harvested_word_for_word(rig: Rig) -> None:
         ),
         ("pikastream answer to leaving: notes", "We ship on Friday. 🚀"),
     ]
+    said = [(each.speaker, each.text, each.source) for each in remains.utterances]
+    assert said == [("Ada", "Hello.", Source.ENGINE), ("", "(noise)", Source.ENGINE)]
 
 
 @pytest.mark.anyio

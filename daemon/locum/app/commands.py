@@ -46,6 +46,7 @@ class Commands:
         paces: Callable[[], Mapping[str, AccountPace]],
         push: Callable[[], Iterable[PushReport]],
         memory: Mapping[str, Handler],
+        transcript_troubles: Callable[[], Iterable[str]],
     ) -> None:
         self._ledger = ledger
         self._clock = clock
@@ -57,6 +58,7 @@ class Commands:
         self._paces = paces
         self._push = push
         self._memory = memory
+        self._transcript_troubles = transcript_troubles
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -114,6 +116,7 @@ class Commands:
                 for shortage in self._controller.shortages
             ],
             "push": [reports.push(each) for each in self._push()],
+            "transcript_troubles": list(self._transcript_troubles()),
             "armed": self._controller.agenda.armed,
             "next": [reports.planned(item, policy, prices) for item in ahead[:5]],
             "left_alone": [reports.planned(item, policy, prices) for item in left_alone[:5]],

@@ -42,10 +42,11 @@ from locum.config.store import ConfigStore, Reload, ReloadOutcome
 from locum.config.watch import watch
 from locum.control import ControlServer
 from locum.controller import Controller, Setting
-from locum.core.model import CalendarRef, Judged
+from locum.core.model import CalendarRef, Judged, SessionKey
 from locum.debrief import Debrief
 from locum.dispatch import InProcess
 from locum.errors import LocumError, TransientError
+from locum.gathering import Gathering, transcribed
 from locum.ledger import Ledger, LedgerError, StateLock
 from locum.ledger.backup import keep_backup, names_that_last, open_ledger
 from locum.ledger.hold import Hold
@@ -140,6 +141,15 @@ class Daemon:
             config_problems=lambda: self._store.problems,
             setting=notify_of(config, store.current.path, environ),
         )
+        self._gathering = Gathering(
+            ledger=self._ledger,
+            clock=self._clock,
+            setting=self._workshop.gathering(config),
+            on_news=self._news_came,
+        )
+        self._debrief.transcribe = transcribed
+        self._debrief.awaited = self._gathering.awaited
+        self._debrief.none_from = self._gathering.none_from
         self._push = Push(
             ledger=self._ledger,
             clock=self._clock,
@@ -173,6 +183,7 @@ class Daemon:
             paces=self._polling.paces,
             push=self._push.reports,
             memory=self._remembering.handlers,
+            transcript_troubles=lambda: self._gathering.troubles,
         )
 
     async def run(self) -> None:
@@ -225,6 +236,7 @@ class Daemon:
             self._tasks.start("controller", self._controller.run())
             self._tasks.start("push", self._push.run())
             self._tasks.start("notices", self._notices.run())
+            self._tasks.start("gathering", self._gathering.run())
             self._tasks.start("config", self._watch_config())
             self._tasks.start("backups", self._keep_backups())
             self._tasks.start("personas", self._keeper.watch(self._upcoming))
@@ -332,6 +344,12 @@ class Daemon:
 
     def _pass_ended(self) -> None:
         self._notices.ask()
+        self._gathering.ask()
+
+    def _news_came(self, session: SessionKey) -> None:
+        """More may be known of a meeting that is over: its summary is looked at anew."""
+        self._debrief.renew(session)
+        self._controller.ask()
 
     def _time_jumped(self) -> None:
         self._polling.read_all_in_full()
@@ -432,6 +450,7 @@ class Daemon:
         config = self._store.config
         try:
             sources = self._workshop.sources(config)
+            gathering = self._workshop.gathering(config)
             setting = self._setting(config)
         except LocumError as error:
             _log.error("config_rejected", problems=[str(error)])
@@ -440,6 +459,7 @@ class Daemon:
         self._remembering.change(memory_of(config))
         self._polling.change(sources, pace_of(config))
         self._change_push(config)
+        self._gathering.change(gathering)
         self._tidy()
         self._controller.change_setting(setting)
         self._notices.change(notify_of(config, self._store.current.path, self._environ))

@@ -16,16 +16,18 @@ from typing import Any
 
 from dateutil.tz import tzlocal
 
+from locum.app.accounts import google_account
 from locum.app.personas import card_in
 from locum.app.places import persona_folder
 from locum.brains.fallback import FallbackBrain
 from locum.brains.model import ModelBrain, ModelSettings, Resolve, Segment
 from locum.brains.model import find_key as find_model_key
 from locum.calendars.google import GoogleCalendarSource
+from locum.calendars.google_meet import GoogleMeetTranscripts
 from locum.calendars.google_push import GooglePush
 from locum.calendars.google_token import GoogleAccount
 from locum.clock import StageClock, SystemClock
-from locum.config.model import Account, Config, PersonaTable, PikaStream, RuleAction
+from locum.config.model import Config, PersonaTable, PikaStream, RuleAction
 from locum.config.model import Rule as RuleTable
 from locum.config.values import home_directory
 from locum.core.identity import Standing
@@ -39,6 +41,7 @@ from locum.engines.pikastream_images import PikaStreamImages
 from locum.engines.pikastream_key import find_key
 from locum.engines.pikastream_voice import PikaStreamVoices
 from locum.errors import PermanentError
+from locum.gathering import GatherSetting
 from locum.ledger import Database, Purse
 from locum.notify import Targets
 from locum.notifying import NotifySetting
@@ -52,6 +55,7 @@ from locum.ports import (
     ImageMaker,
     PresenceEngine,
     SummarySink,
+    TranscriptSource,
     VoiceCloner,
 )
 from locum.push import PushSettings
@@ -108,6 +112,25 @@ class Workshop:
                 lambda account=account: GooglePush(account, clock=self.clock),
             )
             for account in self._accounts(config)
+        )
+
+    def transcript_sources(self, config: Config) -> tuple[TranscriptSource, ...]:
+        """Answer who is asked after meetings; they cost nothing until then."""
+        return tuple(
+            self._keep(
+                ("transcripts", account.name),
+                account,
+                lambda account=account: GoogleMeetTranscripts(account, clock=self.clock),
+            )
+            for account in self._accounts(config)
+            if "transcripts" in account.permissions
+        )
+
+    def gathering(self, config: Config) -> GatherSetting:
+        return GatherSetting(
+            sources=self.transcript_sources(config),
+            first_after=config.transcripts.first_after,
+            give_up_after=config.transcripts.give_up_after,
         )
 
     def engines(self, config: Config) -> dict[str, PresenceEngine]:
@@ -211,19 +234,6 @@ def clock_of(config: Config) -> Clock:
     if stage is None or stage.epoch_host is None or stage.epoch is None:
         return SystemClock()
     return StageClock(speed=stage.speed, epoch_host=stage.epoch_host, epoch=stage.epoch)
-
-
-def google_account(account: Account, config: Config, state_dir: Path) -> GoogleAccount:
-    return GoogleAccount(
-        name=account.name,
-        calendars=account.calendars,
-        token_file=account.token_file or state_dir / "google" / f"{account.name}.json",
-        client_secrets=account.client_secrets,
-        service_account=account.service_account,
-        subject=account.subject,
-        api_root=config.calendar.api_root,
-        token_uri=config.calendar.token_uri,
-    )
 
 
 def policy_of(config: Config, standings: Mapping[str, Standing] | None = None) -> Policy:

@@ -71,7 +71,7 @@ def login(
 
     A browser opens at Google, which sends it back to this machine. Where the browser runs
     on another machine, its last address can be pasted here. The sign-in is kept in a file
-    that only you can read; it allows reading and nothing else.
+    that only you can read; it allows reading, and of the rest what the config makes use of.
     """
     account = _account(read_config(config).config, name)
     from locum.calendars.google_auth import sign_in
@@ -134,7 +134,7 @@ def revoke(name: _NameArgument = "", config: ConfigOption = None) -> None:
 
 
 def _accounts(config: Config) -> tuple[GoogleAccount, ...]:
-    from locum.app.parts import google_account
+    from locum.app.accounts import google_account
 
     if not config.calendar.accounts:
         return ()  # And no need of a state directory.

@@ -102,6 +102,10 @@ class Account(Table):
     """With domain-wide delegation: the one user that the service account acts for."""
     persona: str | None = None
     """The persona for invitations to this account."""
+    meet_transcripts: bool = False
+    """Whether Google Meet's own transcripts are fetched after meetings. It takes a sign-in that
+    allows it: `locum auth login NAME`, after this is in the config. There is one only where
+    somebody with a Google Workspace plan that has it switched transcription on."""
 
 
 class Push(Table):
@@ -334,6 +338,18 @@ class Summaries(Table):
     it can't be taken back. Folders and documents are filed at once, and anew."""
 
 
+class Transcripts(Table):
+    """`[transcripts]`: what is fetched after a meeting, from an account's `meet_transcripts`.
+
+    Asked with growing pauses: at a first_after of 2m after 2, 5, 10, 20, 40 minutes more.
+    """
+
+    first_after: Annotated[Duration, Between(least="1s", most="1h")] = timedelta(minutes=2)
+    """How long after the end of a meeting it is first asked for."""
+    give_up_after: Annotated[Duration, Between(least="1m", most="29d")] = timedelta(days=1)
+    """How long it is asked for. Google deletes a transcript's entries after 30 days."""
+
+
 class Budget(Table):
     """`[budget]`: the most that may be spent, in US dollars. What is left out isn't capped.
 
@@ -522,6 +538,8 @@ class Config(Table):
     """What it knows how to do."""
     summary: Summaries = Summaries()
     """How summaries are written."""
+    transcripts: Transcripts = Transcripts()
+    """What is fetched after a meeting."""
     budget: Budget = Budget()
     """The most that may be spent."""
     privacy: Privacy = Privacy()

@@ -236,5 +236,25 @@ MIGRATIONS: tuple[str, ...] = (
         SELECT session, meeting, 1, '', '', put_at, summary FROM filings;
     ALTER TABLE filings DROP COLUMN summary;
     """,
+    """
+    -- Who is still to be asked for which meeting, and what became of it: see `FetchBook`.
+    CREATE TABLE fetches (
+        session TEXT NOT NULL REFERENCES sessions (key),
+        meeting TEXT NOT NULL,
+        source TEXT NOT NULL,
+        label TEXT NOT NULL,
+        next_at TEXT NOT NULL,
+        deadline TEXT NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        problem TEXT NOT NULL DEFAULT '',
+        needs_person INTEGER NOT NULL DEFAULT 0,
+        settled_at TEXT,
+        outcome TEXT,
+        participants TEXT NOT NULL DEFAULT '[]',
+        notes TEXT NOT NULL DEFAULT '[]',
+        PRIMARY KEY (session, meeting, source)
+    ) STRICT;
+    CREATE INDEX fetches_open ON fetches (next_at) WHERE settled_at IS NULL;
+    """,
 )
 """Each text moves the file one version on; the version stands in PRAGMA user_version."""

@@ -197,6 +197,21 @@ class ScenarioFault:
 
 
 @dataclass(frozen=True)
+class ScenarioMeet:
+    """Google Meet's own transcription: on in `rooms`, or in all of them where none is named.
+
+    The transcript is ready `transcripts_after` seconds after a meeting's end; `ready = false`
+    is never.
+    """
+
+    __pydantic_config__ = _STRICT
+    transcripts_after: Annotated[Offset, Field(ge=timedelta(0))] = timedelta(minutes=3)
+    rooms: tuple[MeetCode, ...] = ()
+    ready: bool = True
+    smart_notes: bool = False
+
+
+@dataclass(frozen=True)
 class Scenario:
     """`kill_daemon_at`: when the daemon is killed without warning and started anew.
 
@@ -215,6 +230,7 @@ class Scenario:
     kill_daemon_at: tuple[Offset, ...] = ()
     pikastream: PikaSettings = field(default_factory=PikaSettings)
     model: ModelSettings | None = None
+    meet: ScenarioMeet | None = None
 
     @property
     def ends_at(self) -> timedelta:
@@ -397,7 +413,7 @@ def _refused(name: str, problems: list[str], *, more: int = 0) -> ConfigError:
 def _known_keys() -> set[str]:
     tables = (
         *(Scenario, Owner, ScenarioPersona, ScenarioEvent, ScenarioAttendee, ScenarioEdit),
-        *(ScenarioPerson, Says, ScenarioFault, Fault, PikaSettings, ModelSettings),
+        *(ScenarioPerson, Says, ScenarioFault, Fault, PikaSettings, ModelSettings, ScenarioMeet),
     )
     return {entry.name for table in tables for entry in fields(table)} - {"fault"}
 

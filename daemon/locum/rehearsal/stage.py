@@ -16,6 +16,8 @@ from locum.rehearsal.clock import StageClock
 from locum.rehearsal.face import face_png
 from locum.rehearsal.google import GoogleStage, google_app
 from locum.rehearsal.model import ModelStage, model_app
+from locum.rehearsal.google.identity import DEFAULT_SCOPES, SCOPE_ROOT
+from locum.rehearsal.google.meet import SCOPES as MEET_SCOPES
 from locum.rehearsal.pikastate import PikaStage
 from locum.rehearsal.pikastream import pikastream_app
 from locum.rehearsal.receiver import Receiver, receiver_app
@@ -29,6 +31,8 @@ from locum.rehearsal.scenario import (
     ScenarioFault,
 )
 from locum.rehearsal.serving import served
+
+_MEET_SCOPE = SCOPE_ROOT + MEET_SCOPES[0]
 
 _TURN_S = 0.05
 """How often the scenario looks whether something is due, in the host's seconds."""
@@ -65,6 +69,15 @@ class Stage:
         self.beginning: datetime | None = None
         self._event_ids: dict[str, str] = {}
         self.google.add_account(scenario.owner.email, name=scenario.owner.name)
+        self._prepare_meet()
+
+    def _prepare_meet(self) -> None:
+        meet, wanted = self.google.meet, self.scenario.meet
+        meet.rooms = self.rooms
+        if wanted is not None:
+            meet.transcribed = frozenset(wanted.rooms) or None
+            meet.transcripts_after = wanted.transcripts_after if wanted.ready else None
+            meet.smart_notes = wanted.smart_notes
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Addresses]:
@@ -213,7 +226,10 @@ def write_config(
     """
     scenario = stage.scenario
     folder.mkdir(parents=True, exist_ok=True)
-    token = stage.google.authorized_user_info(scenario.owner.email, f"{addresses.google}/token")
+    scopes = DEFAULT_SCOPES if scenario.meet is None else (*DEFAULT_SCOPES, _MEET_SCOPE)
+    token = stage.google.authorized_user_info(
+        scenario.owner.email, f"{addresses.google}/token", scopes
+    )
     _write_private(folder / "token.json", json.dumps(token))
     _write_private(folder / "client.json", json.dumps(_client(stage, addresses)))
     _write_private(folder / "pika_dev_key", stage.pikastream.settings.api_key + "\n")
@@ -236,6 +252,7 @@ def _config_text(stage: Stage, addresses: Addresses, *, notices: bool) -> str:
     tells = notices and find_spec("apprise") is not None
     notify = '[notify]\nurls_file = "notify.urls"\n' if tells else ""
     brain = _brain_text(stage, addresses)
+    fetches = "" if scenario.meet is None else "meet_transcripts = true\n"
     # Seconds of the stage: near ones are short, because a rehearsal is.
     return f"""\
 # Written by `locum rehearse`: a daemon on the stage. Everything here is on loopback.
@@ -253,6 +270,9 @@ name = "stage"
 calendars = ["primary"]
 client_secrets = "client.json"
 token_file = "token.json"
+{fetches}
+[transcripts]
+first_after = "3s"
 
 [attend]
 lead = "2s"
