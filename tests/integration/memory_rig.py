@@ -73,7 +73,9 @@ class Held:
         self, text: str, by: Person | str = COLLEAGUE, due: date | None = None, **changes: Any
     ) -> None:
         name = by if isinstance(by, str) else by.name
-        item = ActionItem(text, (self.says(text, by),), owner=changes.get("owner", name), due=due)
+        item = ActionItem(
+            text, (self.says(text, by),), owner=changes.get("owner", name), due=due
+        )
         self.actions.append(item)
 
     def summary(self) -> Summary:

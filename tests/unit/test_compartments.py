@@ -101,7 +101,7 @@ def test_attendees_count_as_people() -> None:
 @pytest.mark.parametrize("name", ["", "two words", "a+b", "internal", "x" * 101, "bad\u202e"])
 def test_names_of_rules_are_checked(name: str) -> None:
     """A name that could be read as several, or as one's own people, is refused."""
-    with pytest.raises(ValueError, match="compartment|internal"):
+    with pytest.raises(ValueError, match=r"compartment|internal"):
         parse_compartment_name(name)
 
 

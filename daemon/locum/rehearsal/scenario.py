@@ -413,7 +413,15 @@ def _refused(name: str, problems: list[str], *, more: int = 0) -> ConfigError:
 def _known_keys() -> set[str]:
     tables = (
         *(Scenario, Owner, ScenarioPersona, ScenarioEvent, ScenarioAttendee, ScenarioEdit),
-        *(ScenarioPerson, Says, ScenarioFault, Fault, PikaSettings, ModelSettings, ScenarioMeet),
+        *(
+            ScenarioPerson,
+            Says,
+            ScenarioFault,
+            Fault,
+            PikaSettings,
+            ModelSettings,
+            ScenarioMeet,
+        ),
     )
     return {entry.name for table in tables for entry in fields(table)} - {"fault"}
 

@@ -15,9 +15,9 @@ from typing import Any
 from locum.rehearsal.clock import StageClock
 from locum.rehearsal.face import face_png
 from locum.rehearsal.google import GoogleStage, google_app
-from locum.rehearsal.model import ModelStage, model_app
 from locum.rehearsal.google.identity import DEFAULT_SCOPES, SCOPE_ROOT
 from locum.rehearsal.google.meet import SCOPES as MEET_SCOPES
+from locum.rehearsal.model import ModelStage, model_app
 from locum.rehearsal.pikastate import PikaStage
 from locum.rehearsal.pikastream import pikastream_app
 from locum.rehearsal.receiver import Receiver, receiver_app
