@@ -74,13 +74,18 @@ def load(path: Path) -> Scripted:
         utc_offset_minutes=int(offset.total_seconds() // 60),
     )
     lines = [line for line in raw["talk"].splitlines() if line.strip()]
-    utterances = tuple(_utterance(path, n, line, start, stand_in) for n, line in enumerate(lines, 1))
+    utterances = tuple(
+        _utterance(path, n, line, start, stand_in) for n, line in enumerate(lines, 1)
+    )
     return Scripted(
         path.stem,
         Transcript(utterances),
         occasion,
         raw.get("heldout", False),
-        **{kind: _known(raw.get(kind, ())) for kind in ("actions", "decisions", "questions", "asked")},
+        **{
+            kind: _known(raw.get(kind, ()))
+            for kind in ("actions", "decisions", "questions", "asked")
+        },
     )
 
 
@@ -95,7 +100,9 @@ def _utterance(path: Path, n: int, line: str, start: datetime, stand_in: str) ->
             seconds = seconds * 60 + int(each)
         at = (start + timedelta(seconds=seconds)).astimezone(timezone.utc)
     by_us = bool(stand_in) and match["speaker"] == stand_in
-    return Utterance(f"u{n}", match["speaker"], match["text"], at, source=Source.FILE, by_us=by_us)
+    return Utterance(
+        f"u{n}", match["speaker"], match["text"], at, source=Source.FILE, by_us=by_us
+    )
 
 
 def _known(tables: list[dict[str, Any]]) -> tuple[Known, ...]:

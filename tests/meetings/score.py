@@ -71,7 +71,9 @@ def add(score: Score, meeting: Scripted, claims: Claims) -> None:
 def _paired(found: Sequence[Any], kept: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
     left = {id(each): each for each in kept}
     for mine in found:
-        theirs = next((each for each in left.values() if each.text == " ".join(mine.text.split())), None)
+        theirs = next(
+            (each for each in left.values() if each.text == " ".join(mine.text.split())), None
+        )
         if theirs is not None:
             del left[id(theirs)]
             yield mine, theirs
@@ -84,7 +86,8 @@ def _stands(mine: Any, theirs: Any, meeting: Scripted) -> bool:
         and getattr(mine, "owner", None) == getattr(theirs, "owner", None)
         and getattr(mine, "due", None) == getattr(theirs, "due", None)
         and all(
-            each.quote in meeting.transcript.by_id[each.utterance].text for each in mine.evidence
+            each.quote in meeting.transcript.by_id[each.utterance].text
+            for each in mine.evidence
         )
     )
 

@@ -285,7 +285,11 @@ def _named_month(match: re.Match[str], on: date) -> _Reading | None:
     year = int(match["year"]) if match["year"] else on.year
     reading = _month(year, month, words.part(match["part"]))
     if reading.day < on and not match["year"]:
-        return None if on - reading.day < _STALE else _month(year + 1, month, words.part(match["part"]))
+        return (
+            None
+            if on - reading.day < _STALE
+            else _month(year + 1, month, words.part(match["part"]))
+        )
     return reading
 
 
@@ -300,7 +304,9 @@ def _dated(match: re.Match[str], month: int, day: int, on: date) -> date | None:
     if year:
         return date(int(year) + (2000 if len(year) == 2 else 0), month, day)
     if (month, day) == (2, 29):
-        this = next(date(y, 2, 29) for y in range(on.year, on.year + 9) if _last_of(y, 2).day == 29)
+        this = next(
+            date(y, 2, 29) for y in range(on.year, on.year + 9) if _last_of(y, 2).day == 29
+        )
     else:
         this = date(on.year, month, day)
     if this >= on:

@@ -36,7 +36,9 @@ MONTHS = {
     for n, name in enumerate(names.split(), start=1)
 }
 _MONTH = _any(*sorted(MONTHS, key=len, reverse=True)) + r"\.?"
-_SURE_MONTH = _any(*sorted(set(MONTHS) - {"may", "mar", "march", "dec", "jan", "sep"}, key=len, reverse=True))
+_SURE_MONTH = _any(
+    *sorted(set(MONTHS) - {"may", "mar", "march", "dec", "jan", "sep"}, key=len, reverse=True)
+)
 
 NEXT = ("next", "nächst", "naechst", "following", "folgend")
 PAST = frozenset(
@@ -106,7 +108,11 @@ _NUMBERS = {
 } | {"a": 1, "an": 1, "the": 1, "einem": 1, "einer": 1, "eine": 1, "einen": 1, "the next": 1,
      "thirty": 30, "sixty": 60, "ninety": 90, "dreißig": 30, "half an": 0, "half a": 0,
      "einer halben": 0, "another": 1}  # fmt: skip
-_COUNT = r"(?P<count>\d{1,4}|" + "|".join(sorted(map(re.escape, _NUMBERS), key=len, reverse=True)) + ")"
+_COUNT = (
+    r"(?P<count>\d{1,4}|"
+    + "|".join(sorted(map(re.escape, _NUMBERS), key=len, reverse=True))
+    + ")"
+)
 _UNIT = (
     r"(?P<unit>(?:working |business )?days?|weeks?|fortnights?|months?|years?|hours?|minutes?|mins?|"
     r"tage?n?|werktage?n?|arbeitstage?n?|wochen?|monate?n?|jahre?n?|stunden?|minuten?)(?:'s)?(?: time)?"
@@ -164,16 +170,16 @@ _ORDINALS |= {"thirtieth": 30, "thirty-first": 31, "thirty first": 31,
               "dreißigste": 30, "einunddreißigste": 31}  # fmt: skip
 _ORDINALS |= {
     f"{unit}undzwanzigste": 20 + n
-    for n, unit in enumerate(
-        "ein zwei drei vier fünf sechs sieben acht neun".split(), start=1
-    )
+    for n, unit in enumerate("ein zwei drei vier fünf sechs sieben acht neun".split(), start=1)
 }
 _ORDINAL_WORD = _any(*sorted(_ORDINALS, key=len, reverse=True)) + "[nrms]?"
 _DOM = rf"(?P<dom>\d{{1,2}}(?:st|nd|rd|th)?|{_ORDINAL_WORD})"
 _TH = rf"(?P<dom>\d{{1,2}}(?:st|nd|rd|th)|{_ORDINAL_WORD})"
 _YEAR = r"(?:,?\s+(?P<year>20\d\d))?"
 _LED = rf"(?:(?P<weekday>{_FULL}),?\s+(?:the\s+|den\s+|dem\s+)?)?"
-MONTH_DAY = _compiled(rf"{_LED}(?P<month>{_MONTH})\s+(?:the\s+)?{_DOM}(?![.:,]?\d|%| ?(?:percent|people)){_YEAR}")
+MONTH_DAY = _compiled(
+    rf"{_LED}(?P<month>{_MONTH})\s+(?:the\s+)?{_DOM}(?![.:,]?\d|%| ?(?:percent|people)){_YEAR}"
+)
 DAY_MONTH = _compiled(rf"{_LED}(?:the\s+)?{_DOM}\.?\s+(?:of\s+)?(?P<month>{_MONTH}){_YEAR}")
 _NO_NOUN = (
     r"(?!\w|\s+(?:floor|century|time|item|version|place|page|one|ones|slide|ticket|point|question|"
@@ -214,7 +220,7 @@ HOLIDAY = _compiled(
 )
 
 NOT_DUE = re.compile(
-    r"(?:\b(?:since|not before|not until|after|from|starting|as of|ago|not by|seit|ab|nach|"
+    r"(?:\b(?:not|nicht|since|not before|not until|after|from|starting|as of|ago|not by|seit|ab|nach|"
     r"nicht vor|erst)\s+(?:the\s+|dem\s+|am\s+)?)$",
     re.IGNORECASE,
 )

@@ -46,7 +46,11 @@ def claims_of(transcript: Transcript, occasion: Occasion) -> Claims:
         return Claims()
     cast = Cast(transcript, occasion)
     notes = Notes(_day(occasion))
-    tasks, decisions, questions = TaskRules(notes, cast), DecisionRules(notes), QuestionRules(notes, cast)
+    tasks, decisions, questions = (
+        TaskRules(notes, cast),
+        DecisionRules(notes),
+        QuestionRules(notes, cast),
+    )
     for turn in turns(transcript, cast, lexicon):
         if not turn.heard:
             continue

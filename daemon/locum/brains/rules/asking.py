@@ -11,6 +11,13 @@ from locum.brains.rules.notes import MOST, Notes, Question, keys
 from locum.core.minutes import Evidence
 
 _REPLIES = 4
+_HEAD = 140  # Characters: who doesn't know says so at once.
+
+
+_WONDERING = re.compile(
+    r"\bI (?:still )?don't know (?:whether|if) (?:there|we|they|it)\b|\bich weiß nicht, ob\b",
+    re.IGNORECASE,
+)
 
 
 class QuestionRules:
@@ -36,9 +43,17 @@ class QuestionRules:
         if lexicon.left_open.search(masked):
             self._leave_open(Question(heard.sentence, lexicon, turn.place), [])
             return
-        if not self._asks(turn, masked) or lexicon.small_question.search(masked):
+        if (
+            not self._asks(turn, masked)
+            or "{" in masked
+            or lexicon.small_question.search(masked)
+        ):
             return
-        if lexicon.request.search(masked) and not re.search(r"\b(?:know|tell|say|wissen|sagen)\b", masked):
+        if _WONDERING.search(masked) and self._answers_one(turn):
+            return
+        if lexicon.request.search(masked) and not re.search(
+            r"\b(?:know|tell|say|wissen|sagen)\b", masked
+        ):
             return
         if (not keys(masked, lexicon) and len(masked.split()) < 4) or len(masked.split()) < 3:
             return
@@ -51,13 +66,26 @@ class QuestionRules:
             return
         self._notes.pending.append(Question(heard.sentence, lexicon, turn.place))
 
+    def _answers_one(self, turn: Turn) -> bool:
+        """Whether "I don't know if …" only leaves open what was asked just before."""
+        last = [*self._notes.pending, *self._notes.questions[-1:]]
+        return any(0 < turn.place - question.place <= 2 for question in last)
+
     @staticmethod
     def _asks(turn: Turn, masked: str) -> bool:
-        if masked.rstrip().endswith("?"):
+        if masked.rstrip().endswith("?") or _WONDERING.search(masked):
             return True
         # Captions without any punctuation.
         bare = not re.search(r"[.?!]", turn.utterance.text)
-        return bare and re.match(r"^(?:(?:and|so|okay|uh|um) )*(?:who|what|when|where|why|how|do we|is anybody|does)\b", masked, re.I) is not None
+        return (
+            bare
+            and re.match(
+                r"^(?:(?:and|so|okay|uh|um) )*(?:who|what|when|where|why|how|do we|is anybody|does)\b",
+                masked,
+                re.I,
+            )
+            is not None
+        )
 
     def _reply(self, turn: Turn) -> None:
         lexicon = turn.lexicon
@@ -68,10 +96,13 @@ class QuestionRules:
                 self._notes.pending.remove(question)
                 continue
             question.replies += 1
-            if lexicon.dunno.search(turn.masked) and self._is_last(question):
+            if lexicon.dunno.search(turn.masked[:_HEAD]) and self._is_last(question):
                 self._leave_open(question, [self._dunno(turn)])
                 self._notes.pending.remove(question)
-            elif question.sentence.utterance.who != turn.who and not turn.masked.rstrip().endswith("?"):
+            elif (
+                question.sentence.utterance.who != turn.who
+                and not turn.masked.rstrip().endswith("?")
+            ):
                 # Somebody said something to it: one more may still say "I'm not so sure".
                 question.replies += 1
 
@@ -86,7 +117,11 @@ class QuestionRules:
         return turn.heard[0].sentence.evidence
 
     def _leave_open(self, question: Question, more: list[Evidence]) -> None:
-        if self._notes.questions and question.place - self._notes.questions[-1].place <= 2 and not more:
+        if (
+            self._notes.questions
+            and question.place - self._notes.questions[-1].place <= 2
+            and not more
+        ):
             return  # "I don't know if there is a budget", "I don't know either".
         if len(self._notes.questions) < MOST:
             question.evidence = [question.sentence.evidence, *more]
@@ -101,13 +136,21 @@ class QuestionRules:
             return
         for n, heard in enumerate(turn.heard):
             named = set(self._cast.named(heard.masked))
-            to_us = ours is not None and heard.vocative == ours and turn.lexicon.request.search(heard.masked)
+            to_us = (
+                ours is not None
+                and heard.vocative == ours
+                and turn.lexicon.request.search(heard.masked)
+            )
             if not (owner in named or to_us) or turn.lexicon.not_asked.search(heard.masked):
                 continue
             match = turn.lexicon.asked.search(heard.masked)
             if match is None and not to_us:
                 continue
-            if match is not None and int(part(match, "who") or -1) != owner and owner not in named:
+            if (
+                match is not None
+                and int(part(match, "who") or -1) != owner
+                and owner not in named
+            ):
                 continue
             self._note_asked(turn, n)
 
@@ -117,7 +160,11 @@ class QuestionRules:
         about = turn.heard[n].masked
         if follower is not None and (
             re.search(r"\bquestion for\b|\bfrage an\b", about, re.I)
-            or re.match(r"(?:does|did|is|has|will|can) (?:he|she|they)\b|by \w+|bis \w+", follower.masked, re.I)
+            or re.match(
+                r"(?:does|did|is|has|will|can) (?:he|she|they)\b|by \w+|bis \w+",
+                follower.masked,
+                re.I,
+            )
         ):
             shown.append(follower.sentence)
         text = wording.statement(" ".join(each.text for each in shown), turn.lexicon)
@@ -136,5 +183,3 @@ class QuestionRules:
                 shown = f"{turn.who}: {text}" if turn.who else text
                 self._notes.unclear.append((shown, [heard.sentence.evidence]))
                 return
-
-

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from locum.brains.rules import wording
 from locum.brains.rules.listening import Heard, Turn, part
 from locum.brains.rules.notes import MOST, Decision, Notes, Proposal, keys, overlap
@@ -9,6 +11,11 @@ from locum.core.minutes import Evidence
 
 _PATIENCE = 4
 _REACH = 40  # Utterances back in which a later decision on the same matter takes one back.
+_STRONGLY = re.compile(
+    r"\b(?:after all|on second thoughts?|changed? (?:my|our) mind|scrap|scratch|take (?:it|that) back|doch lieber|umentschieden|doch nicht)\b",
+    re.IGNORECASE,
+)
+"""Takes the last decision back even where no word is the same."""
 
 
 class DecisionRules:
@@ -37,7 +44,12 @@ class DecisionRules:
                 return
             if agrees and not lexicon.hedge.search(head):
                 proposal.is_open = False
-                self._decide(turn, proposal.sentence.text, proposal.keys, [proposal.sentence.evidence, turn.heard[0].sentence.evidence])
+                self._decide(
+                    turn,
+                    proposal.sentence.text,
+                    proposal.keys,
+                    [proposal.sentence.evidence, turn.heard[0].sentence.evidence],
+                )
                 return
             return
         if objects:
@@ -45,7 +57,7 @@ class DecisionRules:
 
     def _doubt(self, turn: Turn) -> None:
         """Take a decision back that somebody withdraws in so many words."""
-        if not turn.lexicon.retract.search(turn.masked):
+        if not _STRONGLY.search(turn.masked):
             return
         for decision in reversed(self._notes.decisions[-3:]):
             if turn.place - decision.place <= 8:
@@ -59,7 +71,12 @@ class DecisionRules:
             if self._seal(turn, heard, n):
                 return
         announced = lexicon.decide.search(masked)
-        if announced and not is_question and not lexicon.undecided.search(masked) and not lexicon.hedge.search(masked):
+        if (
+            announced
+            and not is_question
+            and not lexicon.undecided.search(masked)
+            and not lexicon.hedge.search(masked)
+        ):
             evidence = [heard.sentence.evidence]
             about = keys(masked, lexicon)
             if len(about) >= 1:
@@ -72,9 +89,13 @@ class DecisionRules:
         about = keys(words, lexicon)
         if lexicon.no_proposal.search(words) or lexicon.hedge.search(masked):
             return
-        if not about and len(words.split()) < 3:
+        if not about and (
+            len(words.split()) < 3 or lexicon.vague.search(words.removeprefix("not "))
+        ):
             return
-        self._notes.proposals.append(Proposal(heard.sentence, words, about, turn.place, lexicon, is_question=is_question))
+        self._notes.proposals.append(
+            Proposal(heard.sentence, words, about, turn.place, lexicon, is_question=is_question)
+        )
 
     def _seal(self, turn: Turn, heard: Heard, n: int) -> bool:
         """Bind "that's settled" to what it seals; answer whether it sealed anything."""
@@ -82,7 +103,12 @@ class DecisionRules:
         for proposal in reversed(self._notes.proposals):
             if proposal.is_open and turn.place - proposal.place <= 6:
                 proposal.is_open = False
-                self._decide(turn, proposal.sentence.text, proposal.keys, [proposal.sentence.evidence, sealing])
+                self._decide(
+                    turn,
+                    proposal.sentence.text,
+                    proposal.keys,
+                    [proposal.sentence.evidence, sealing],
+                )
                 return True
         for decision in reversed(self._notes.decisions[-2:]):
             if turn.place - decision.place <= 6:
@@ -91,10 +117,13 @@ class DecisionRules:
                 return True
         return False
 
-    def _decide(self, turn: Turn, text: str, about: frozenset[str], evidence: list[Evidence]) -> None:
+    def _decide(
+        self, turn: Turn, text: str, about: frozenset[str], evidence: list[Evidence]
+    ) -> None:
         lexicon = turn.lexicon
         # "Then rather January. We move on the 11th": the turn takes back what the sentence names.
         reverses = lexicon.reverse.search(f"{text} {turn.utterance.text[:300]}") is not None
+        strongly = _STRONGLY.search(turn.utterance.text[:300]) is not None
         for proposal in self._notes.proposals:
             proposal.is_open = False
         for decision in reversed(self._notes.decisions[-20:]):
@@ -107,7 +136,11 @@ class DecisionRules:
                 decision.stands = False  # "Then let's do that. We keep the fees": the same.
                 evidence = [*decision.evidence, *evidence]
                 continue
-            if same >= 0.5 or (reverses and ((same > 0 and back <= _REACH) or back <= 6)):
+            told_again = back <= 2 and len(decision.keys & about) >= 2
+            takes_back = reverses and (
+                (same > 0 and back <= _REACH) or (back <= 6 and strongly)
+            )
+            if same >= 0.5 or told_again or takes_back:
                 if near and not reverses and overlap(decision.keys, about) >= 0.8:
                     decision.evidence.extend(e for e in evidence if e not in decision.evidence)
                     return

@@ -7,7 +7,9 @@ from locum.brains.rules.names import WHO
 
 _ADVERBS = r"(?:(?:also|just|quickly|then|still|definitely|certainly|gladly|happily|actually|probably|simply|personally|now|at least|have to|need to) )*"
 _VP = r"(?P<vp>.+)"
-_LEAD = r"^(?:(?:and|so|but|okay|ok|oh|ah|well|right|all right|alright|great|good|fine|hmm?|um|uh|then|anyway|perfect|thanks|cool|yes|yeah|no|nah|sure|great idea|agreed)\b[,.! ]*)*"
+_LED = r"(?:(?:and|so|but|okay|ok|oh|ah|well|right|all right|alright|great|good|fine|hmm?|um|uh|then|anyway|perfect|thanks|cool|yes|yeah|no|nah|sure|great idea|agreed)\b[,.! ]*)"
+_LEAD = rf"^{_LED}*"
+_AFTER_TALK = rf"^{_LED}+"
 _DECISION_VERBS = (
     r"(?:go (?:with|for|ahead|back)|keep|stick|stay|use|take|make|cap|ship|launch|release|move|drop|skip|"
     r"wait|postpone|delay|stop|hire|reject|accept|leave|close|open|cancel|buy|sign|run|switch|adopt|"
@@ -31,14 +33,14 @@ ENGLISH = Lexicon(
         "which who your yours you for are was were been being not but just also can could would "
         "should might about into over some any all our out off it's i'll i'm we'll let's okay "
         "sure yes yeah need needs going get got him her his she its one thing things please "
-        "next week month today tomorrow monday tuesday wednesday thursday friday saturday "
+        "next week month today tomorrow monday tuesday wednesday thursday friday saturday those these "
         "sunday morning afternoon evening tonight right before after until don't does did".split()
     ),
     filler=phrase(
         r"\b(?:um+|uh+|er+m?|hmm*)\b[,.]?\s*",
         r",\s*(?:you know|like|i mean|i guess|i think|i suppose|basically|actually|honestly|obviously|right|okay|ok|then|please|though|too|probably|by the way)(?=[,.?!]|$)",
         r"\b(?:you know|i mean|basically|honestly|frankly),\s*",
-        r"\[[^\]]{0,40}\]",
+        r"\[[^\]]{0,40}\]|\{[^}]{0,40}\}",
     ),
     commit=phrase(
         rf"\b(?:I'll|I will|I shall|I'm going to|I am going to|I'm gonna|I promise to|I promise I'll|I promised to|I can promise to|I do promise to) {_ADVERBS}{_VP}",
@@ -60,7 +62,7 @@ ENGLISH = Lexicon(
         r"\bcould (?:maybe|perhaps|possibly)\b",
     ),
     no_task=phrase(
-        r"^(?:be|have (?!.*\b(?:ready|done|finished|out|\w+ed)\b)|just|say|tell you (?:a|what|about|that|why|how)|admit|believe|see|start|stop|begin|wait|"
+        r"^(?:be|have (?!.*\b(?:ready|done|finished|out|\w+ed)\b)|just|say|tell you (?:a|what|about|that|why|how|something|more)|talk (?:about|to you about)|continue|let (?!(?:\w+ ){1,3}know)|admit|believe|see|start|stop|begin|wait|"
         r"go (?:first|next|for|mad|home|now|and get)|share my|mute|unmute|repeat|read (?:it|this|that) out|"
         r"skip|drop(?: off)?\b(?! (?:the|it))|leave (?:it|that|you)|hand over|jump|pass|let you (?!know)|give you an example|"
         r"give you (?:a|some) (?:idea|background)|explain|show you|miss|need|want|know|think|guess|assume|stay|"
@@ -72,13 +74,13 @@ ENGLISH = Lexicon(
     vague=phrase(
         r"^(?:put|keep|have|look|write|bring|make|give|see)\b.{0,18} (?:on|at|about|to|after|into|up|down) (?:that|it|this|them)[\s.,!?]*$",
         r"^(?:put|write|set|look|bring|pass|clear|hand|send) (?:that|it|this|them) (?:in|up|down|out|on|off|over|back|together)\b[\s.,!?]*$",
-        r"^(?:do|take|handle|manage|get|sort|fix|tackle|own|cover|go for)? ?(?:that|it|this|them|those|so|one|both|these|care of (?:it|that))(?: one| myself| off| out| done)?\b(?: (?:then|too|for you|right away|now|yes|though))?[\s.,!]*(?:by|today|tomorrow|on|this|next|before|until|$)"
+        r"^(?:do|take|handle|manage|get|sort|fix|tackle|own|cover|go for)? ?(?:that|it|this|them|those|so|one|both|these|care of (?:it|that))(?: one| myself| off| out| done)?\b(?: (?:then|too|for you|right away|now|yes|though))?[\s.,!]*(?:by|today|tomorrow|on|this|next|before|until|$)",
     ),
     clause_end=phrase(
         r"[;:?!]",
         r",? and (?=(?:I|we|you|they|he|she|@\d+@)(?:'ll| will|'m| am|'d| can| should| need| have)\b)",
-        r",? (?:but|because|since|so that|so|although|though|while|which|when|as soon as|unless|in case|if)\b",
-        r"\. ",
+        r",? (?:but|because|since|so that|so|although|though|while|when|as soon as|unless|in case|if)\b",
+        r"\. |, which ",
         r" [–—] ",
         r", (?=(?:it|they|that|he|she|we|there|I|you)(?:'s|'re|'m|'ve|'d| )\b)",
     ),
@@ -86,7 +88,7 @@ ENGLISH = Lexicon(
         r"^(?:let you know|give me (?:until|till)|come back to|get back to|report back|let (?:everyone|everybody|them|him|her) know|keep you posted|confirm)\b"
     ),
     take=phrase(
-        r"^(?:(?:yes|yeah|sure|okay|ok|oh|no|nah|then|well)\b[,.! ]*)*(?:I can (?:do|take|handle)|I'll (?:do|take|handle)|I've got (?:it|this|that)|I got (?:it|this)|"
+        r"^(?:(?:yes|yeah|sure|okay|ok|oh|no|nah|then|well)\b[,.! ]*)*(?:I can (?:do|take|handle)|I'll (?:do|take|handle)|I could do (?:that|it)\b(?! but| if)|I've got (?:it|this|that)|I got (?:it|this)|"
         r"I'm on it|on it\b|leave (?:it|that) (?:with|to) me|that's on me|that's mine|consider it done|"
         r"me,? me\b|I will\b[,.]?(?: yes| yeah)?|will do|give me (?:until|till)|I can get that|happy to|"
         r"I'd be happy to(?!.*I guess)|count me in|mine\b|I volunteer)"
@@ -105,7 +107,7 @@ ENGLISH = Lexicon(
     ),
     no_request=phrase(
         r"^(?:hear|see|all hear|everybody hear|say|repeat|explain|tell (?:me|us)|walk|show|mute|unmute|share your|share the screen|"
-        r"speak|give (?:me|us) an example|elaborate|describe|remind (?:me|us) (?:what|who|how)|imagine|believe|"
+        r"speak|give (?:me|us) an example|elaborate|describe|outline|clarify|comment|assure|commit|confirm that|continue|give (?:me|us|them) (?:some|any|an) (?:indication|idea|sense|assurance)|\w+ mind\b|remind (?:me|us) (?:what|who|how)|imagine|believe|"
         r"take (?:a look at (?:this|my)|your order)|please stop|stop|wait|hold on|be |pass the|turn|go (?:first|ahead|on|back)|"
         r"start|come (?:again|back)|help|move on|agree|live with|feel|read (?:it|that) (?:out|back)|talk|join|get to work|"
         r"everyone|everybody|excuse|let (?:me|us) finish|note|keep in mind|remember|sit|mind|think about|understand|welcome|like|want|not)\b"
@@ -126,6 +128,12 @@ ENGLISH = Lexicon(
         r"^(?:be|have|know|think|understand|talk|discuss|see|consider|remember|accept|wait|go|do (?:something|better|more)|decide|agree|say|"
         r"keep|live|care|worry|look at (?:it|this) differently|stop|move on|make sure|pay|respect|ask ourselves|hurry|start|answer|inform|learn|face|get going|leave|not|win|grow)\b"
     ),
+    work=phrase(
+        r"^(?:update|write|send|check|fix|call|ask|find (?!out if they)|order|book|renew|prepare|schedule|contact|inform|tell|clean|"
+        r"test|document|review|follow|set up|hire|migrate|pay|sign|submit|file|look (?:that|it|this|into|up)|get (?:the|a|back|three|some|in touch|quotes)|"
+        r"chase|arrange|organi[sz]e|invite|draft|publish|upload|download|install|replace|repair|buy|cancel|confirm|announce|collect|notify|email|mail|"
+        r"register|apply|train|translate|proofread|archive|back up|delete|rotate|patch|deploy|measure|count|move the|create|add|remove|print|file)\b"
+    ),
     assign=phrase(
         rf"{WHO}(?: will|'ll| is going to| is gonna| has to| needs to| is to| shall) (?:then |also |please |still )*{_VP}",
         r"\b(?:have|get|let|make) @(?P<who>\d+)@ (?:to )?(?P<vp>\w+ .+)",
@@ -137,7 +145,15 @@ ENGLISH = Lexicon(
         r"\b(?:assigned?|hand|give) (?:it|that|this) to @(?P<who>\d+)@(?P<vp>.*)",
         r"^(?P<pronoun>he|she|they)(?:'ll| will) (?P<vp>.+)",
     ),
-    who_takes=phrase(r"^(?:and |so )*who (?:can|will|wants to|could|'ll) (?:take|do|own|handle) (?:that|this|it)"),
+    offer=phrase(
+        r"^(?:(?:yeah|yes|well|oh|okay)\b[,. ]*)*I (?:can|could) (?:also )?(?P<vp>(?!maybe|perhaps|do that|take it).+)"
+    ),
+    offer_taken=phrase(
+        r"^(?:(?:oh|yes|yeah|okay|great)\b[,. !]*)*(?:please(?: do)?\b|would you\b|(?:that|it)(?:'d| would) be (?:great|nice|lovely|good|wonderful|brilliant|perfect)|that(?:'s| is) (?:great|lovely|kind))"
+    ),
+    who_takes=phrase(
+        r"^(?:and |so )*who (?:can|will|wants to|could|'ll) (?:take|do|own|handle) (?:that|this|it)"
+    ),
     accept=phrase(
         r"^(?:(?:oh|ah|um|uh|hmm?|well|great|hi|perfect|right|good|ha)\b[,.! ]*)*(?:sure|yes|yeah|yep|yup|of course|will do|ok(?:ay)?|alright|all right|"
         r"absolutely|no problem|on it|i'm on it|got it|happy to|gladly|definitely|certainly|fine|i will|i can (?:do|get|take)|"
@@ -156,26 +172,35 @@ ENGLISH = Lexicon(
         r"i take (?:it|that) back|actually no|actually,? don't|not necessary|you don't (?:have|need) to|isn't needed|skip that)\b"
     ),
     done=phrase(
-        r"\b(?:already (?:did|done|sent|have|fixed|asked)|I did(?: it| that)?\b|i've (?:already )?(?:sent|done|fixed|asked|called|got)|"
+        r"\b(?:already (?:did|done|sent|have|fixed|asked)|I did(?: it| that)?(?=[.,!]|$)|i've (?:already )?(?:sent|done|fixed|asked|called|got)|"
         r"i already|it's done|that's done|got it this morning|i sent|it was done|that's fixed)\b"
     ),
     decide=phrase(
         r"\b(?:we(?:'ve| have)? (?:just )?decided|it(?:'s| is) decided|decided\s*:|decision\s*:|we(?:'ve| have) agreed (?:on|to|that)|"
         r"(?:the )?motion (?:is )?(?:carried|carries|passes|passed)|are approved|is approved|approved as|"
-        r"we(?:'ll| will|'re going to| are going to|'re gonna) (?:just )?(?:go (?:with|for)|keep|stick|stay|use|postpone|drop|skip|cancel|run it|leave|ship|launch|switch)|"
+        r"we(?:'ll| will|'re going to| are going to|'re gonna) (?:just )?(?:go (?:with|for)|keep (?!\w+ing\b|an eye|you)|stick|stay|use|postpone|drop|skip|cancel|run (?:it|them)|leave (?!it at that)|ship|launch|switch)|"
         r"we(?:'re| are) (?:going with|sticking with|keeping|dropping|cancelling|canceling|postponing|not doing)|"
         r"(?:so|okay|then),? (?:the )?[\w -]{2,30} is on the |we're agreed (?:on|that)|"
         r"we don't share)",
         _LEAD + r"(?:so|then|on \w+ )[, ]*(?:on \w+ )?we (?:just |now )?" + _ANNOUNCED,
-        r"(?:^|, )(?:so |then )?we " + _ANNOUNCED + r" .*(?:for now|until|as (?:we said|agreed|before)|before we)",
-        _LEAD + r"(?!that|this|how|what|so|there|here|where|as|who)[\w' @-]{3,40} it is\b",
-        _LEAD + r"no [\w -]{3,30}(?: this year| then| for now)\b",
-        r"^(?:fine|okay|right), no [\w -]{3,30}[.!]?$",
-        _LEAD + r"[\w' -]{5,50},? then[.!]?$",
-        _LEAD + r"(?:so )?(?:go-live|launch|handover|release|deadline) (?:is|stays|moves) on (?:the )?\w+",
-        r"\bhandover on the\b",
+        r"^(?:so |okay |okay, |all right, |right, |good, |fine, |then )*we (?:cancel|postpone|drop|freeze|reject|hire|adopt|switch|delay|move|ship|launch|release|close|skip|stick|leave|keep) \w+",
+        r"^(?:okay|good|great|right|all right|fine),? so (?!i\b|you|it|that|what|who|where|how|can|do)[\w' ]{2,30} (?:goes?|moves?|shifts?|shrinks?|stays?|gets?) ",
+        r"(?:^|, )(?:so |then )?we "
+        + _ANNOUNCED
+        + r" .*(?:for now|until|as (?:we said|agreed|before)|before we)",
+        _LEAD
+        + r"(?!that|this|how|what|so|there|here|where|as|who|say|think|because|I\b|it\b|like|if|to\b)(?:[\w'@-]+ ){1,3}it is[.!]?$",
+        _LEAD
+        + r"no (?!problem|idea|worries|one|need|no|way|i|we|it)[\w -]{3,30}(?: this year| then| for now)\b",
+        r"^(?:fine|okay|right), no (?!problem|idea|worries|one|need|no|way|i|we|it)[\w -]{3,30}[.!]?$",
+        _AFTER_TALK
+        + r"(?!item|question|see|next|what|bye|you|thank|i|it|well)[\w' -]{5,50},? then[.!]?$",
+        r"^(?!item|question|see|next|what|bye|you|thank|i|it|well)[\w' -]{5,30} only, then[.!]?$",
+        _LEAD
+        + r"(?:so )?(?:go-live|launch|handover|release|deadline) (?:is|stays|moves) on (?:the )?\w+",
+        _LEAD + r"(?:code freeze|[\w-]+) on the [\w -]{3,30}[.!]?$",
         _LEAD + r"then (?:ask for|keep|use|take|go (?:with|for)) .+",
-        _LEAD + r"keep the .+",
+        _LEAD + r"keep (?:it|the) [\w -]{3,40}[.!]?$",
     ),
     propose=phrase(
         r"\blet's (?P<vp>(?:not |just |all )?.+)",
@@ -187,13 +212,13 @@ ENGLISH = Lexicon(
         r"\bI think we should (?P<vp>.+)",
         r"\bwhy don't we (?P<vp>.+)",
         r"(?<!what )(?<!when )(?<!how )(?<!where )(?<!who )(?<!why )\b(?:could|can) we (?P<vp>.+)",
-        r"^(?:so |okay so |okay, so |then |so, )+(?P<vp>we (?!have|are|were|had|can|could|know|need|don't know)\w+ .+)",
+        rf"^(?:so |okay so |okay, so |then |so, )+(?P<vp>we (?:should |could )?{_ANNOUNCED}.+)",
         r"\bI don't think we should (?P<vp>.+)",
     ),
     no_proposal=phrase(
         r"^(?:just )?(?:see|go (?:through|over|down|on|round)|start(?! the| with the new)|move on|look|talk|hear|wait and|say|be|do \S+ first|do (?:it|that) first|continue|take (?:it|this|that) offline|"
         r"park|get (?:started|going|to work)|run through|figure|find out|come back|leave (?:that|it|this) open|call it a day|catch|do a role|discuss|think|assume|"
-        r"imagine|pretend|postpone this discussion|stop here|begin|hope|all|speak|meet (?:again)?$|check|dig|jump|give|have (?:a look|lunch|@|somebody)|keep (?:going|it short|moving)|not go there|not forget|do this|do that|do it|get back|change the|dark|get a)\b"
+        r"imagine|pretend|postpone this discussion|stop here|begin|hope|all|speak|meet (?:again)?$|check|dig|jump|give|have (?:a look|lunch|@|somebody)|keep (?:going|it short|moving)|try|see|forget|read|rub|not go there|not forget|do this|do that|do it|get back|change the|dark|get a)\b"
     ),
     sealed=phrase(
         r"\b(?:that's (?:settled|decided|agreed|a rule|it then|the plan)|it's (?:settled|decided|agreed|a deal)|(?:motion|it) is carried|carried unanimously|"
@@ -213,12 +238,12 @@ ENGLISH = Lexicon(
     dunno=phrase(
         r"\b(?:don't know|do not know|not (?:so |really |quite |entirely )?sure|don't want to decide|no idea|no clue|good question|can't (?:say|tell)|cannot (?:say|tell)|couldn't tell|haven't (?:figured|decided)|not (?:yet )?(?:clear|decided|certain)|"
         r"nobody (?:knows|could)|we'll see|let's park|park (?:that|this|it)|(?:leave|let's leave) (?:that|this|it) open|take (?:it|this|that) offline|won't settle|not .{0,10}settle|come back to (?:that|it|this)|"
-        r"have to (?:check|ask|look)|need to (?:find out|check)|let me (?:find out|check|ask)|find out|to be decided|tbd|figure that out|i'm not certain|no, not yet|isn't clear|not me\b|me neither|decide (?:that )?(?:now|next time|later)|"
+        r"have to (?:check|ask|look)|need to (?:find out|check)|let me (?:find out|check|ask)|find out|to be decided|tbd|figure that out|i'm not certain|no, not yet|isn't clear|not me\b|decide (?:that )?(?:now|next time|later)|"
         r"i believe .*not sure|don't read it that way|haven't heard|depends on|i wonder)\b",
         r"^no, the \w+ doesn't tell",
     ),
     left_open=phrase(
-        r"\b(?:open question|question is (?:whether|if|who|when|how)|(?:we|i) (?:still )?don't know (?:yet )?(?:whether|if|who|when|how|what|which|why)|(?:it's|that's) (?:still )?(?:open|unclear) (?:whether|if|who|when|how|what)|"
+        r"\b(?:open question|question is (?:whether|if|who|when|how)|we (?:still )?don't know (?:yet )?(?:whether|if|who|when|how|what|which|why)|(?:it's|that's) (?:still )?(?:open|unclear) (?:whether|if|who|when|how|what)|"
         r"asked who|still need to decide|wants to know whether|remains to be seen)\b"
     ),
     small_question=phrase(

@@ -35,7 +35,7 @@ GERMAN = Lexicon(
         r"\b(?:ähm?|öhm?|hm+|tja)\b[,.]?\s*",
         r",\s*(?:ja|oder|gell|ne|nicht wahr|bitte|okay|ehrlich gesagt)(?=[,.?!]|$)",
         r"\b(?:halt|quasi|sozusagen|eigentlich|irgendwie)\b\s*",
-        r"\[[^\]]{0,40}\]",
+        r"\[[^\]]{0,40}\]|\{[^}]{0,40}\}",
     ),
     commit=phrase(
         rf"\bich (?:werde|verspreche,?) {_VP}",
@@ -68,10 +68,16 @@ GERMAN = Lexicon(
         r"^(?:das |es |den |die |dann )?(?:mache?|übernehme|kümmere|kann|erledige|rufe)(?: ich)?(?: das| es| mich darum| machen| übernehmen| auch an| gern| selbst| mich drum)*[\s.,!]*(?:ich )?(?:gleich |noch )?(?:bis|heute|morgen|am|nächste|$)",
     ),
     clause_end=phrase(
-        r"[;:?!]", r",? (?:aber|weil|damit|sonst|denn|obwohl|falls|wenn|sobald)\b", r"\. ", r" [–—] ",
-        r",? und (?=(?:ich|wir|du)\b)", r", (?=(?:das|der|die|da) (?:hat|macht|kommt|weiß|fehlt|läuft))",
+        r"[;:?!]",
+        r",? (?:aber|weil|damit|sonst|denn|obwohl|falls|wenn|sobald)\b",
+        r"\. ",
+        r" [–—] ",
+        r",? und (?=(?:ich|wir|du)\b)",
+        r", (?=(?:das|der|die|da) (?:hat|macht|kommt|weiß|fehlt|läuft))",
     ),
-    report_back=phrase(r"^(?:melde mich|gebe .{0,20}bescheid|sage .{0,20}bescheid|sage (?:ich )?(?:ihnen|dir|euch))\b"),
+    report_back=phrase(
+        r"^(?:melde mich|gebe .{0,20}bescheid|sage .{0,20}bescheid|sage (?:ich )?(?:ihnen|dir|euch))\b"
+    ),
     take=phrase(
         r"^(?:(?:ja|gern|gerne|klar|okay|ok|ach|nein|nee|gut|stimmt)\b[,.! ]*)*(?:lassen sie nur, )?(?:(?:das )?mach(?:e)? ich|das übernehme ich|ich mach(?:e)?(?: das| es)?|ich übernehme|"
         r"das kann ich|kann ich machen|ich kümmere mich|wird gemacht|erledige ich|ich kann das|ich bin am)"
@@ -97,12 +103,23 @@ GERMAN = Lexicon(
     no_need=phrase(
         r"^(?:.*\b(?:reden|sprechen|abwarten|warten|sehen|überlegen|entscheiden|wissen|schauen|haben|sein)\b|eigentlich)",
     ),
+    work=phrase(
+        r"\b(?:informieren|schicken|senden|schreiben|prüfen|bestellen|buchen|anrufen|fragen|klären|kümmern|erstellen|"
+        r"überarbeiten|aktualisieren|testen|reparieren|organisieren|melden|verlängern|erneuern|kündigen|besorgen|kaufen|bezahlen|"
+        r"einladen|vorbereiten|unterschreiben|einreichen|nachfragen|anfragen|reservieren|dokumentieren)[.!]?$"
+    ),
     assign=phrase(
         rf"{WHO} (?:wird|soll|muss) (?:dann |bitte |noch )*{_VP}",
         r"(?<!, )@(?P<who>\d+)@ (?P<vp>(?:macht|schickt|übernimmt|kümmert sich|schreibt|prüft|bestellt|bucht|ruft|klärt|erstellt|liefert|organisiert|bereitet)\b.+)",
         r"@(?P<who>\d+)@ (?:lässt ausrichten|hat (?:zugesagt|versprochen)|sagt|sagte|verspricht),? (?:dass )?(?:er|sie|@\d+@) (?P<vp>.+)",
         r"^(?P<pronoun>er|sie) (?:lässt ausrichten|hat (?:zugesagt|versprochen)|verspricht),? dass (?:er|sie) (?P<vp>.+)",
         r"(?:aufgabe|todo|to-do)(?: für)? @(?P<who>\d+)@\s*[:,–-]? ?(?P<vp>.+)",
+    ),
+    offer=phrase(
+        r"^(?:(?:ja|naja|also)\b[,. ]*)*(?:ich kann|das kann ich) (?:auch |gern |gerne )?(?P<vp>.+)"
+    ),
+    offer_taken=phrase(
+        r"^(?:(?:oh|ja|okay|super)\b[,. !]*)*(?:bitte\b|gern(?:e)?\b|das wäre (?:super|toll|gut|großartig|prima|nett|schön)|mach das)"
     ),
     who_takes=phrase(r"^(?:und )?wer (?:macht|übernimmt|kann) das"),
     accept=phrase(
@@ -121,8 +138,10 @@ GERMAN = Lexicon(
     decide=phrase(
         r"\b(?:(?:wir (?:haben )?)?(?:beschlossen|entschieden)(?! wir| ich| nicht)|beschluss\s*:|entscheidung\s*:|angenommen|einstimmig|das steht fest|"
         r"bleiben,? wie (?:sie|es) (?:sind|ist)|wir ziehen .{0,30} um)\b",
-        _LEAD + r"(?:dann|also|damit) (?:doch )?(?:nehmen|machen|bleiben|verschieben|fahren|gehen|behalten|lassen|streichen|kaufen|nutzen|starten|verwenden|legen|setzen|stellen|treffen|führen|verzichten|ziehen) wir\b.*",
-        _LEAD + r"wir (?:nehmen|bleiben bei|verschieben|entscheiden uns|behalten|streichen|gehen mit|machen es so|starten|verzichten)\b.*",
+        _LEAD
+        + r"(?:dann|also|damit) (?:doch )?(?:nehmen|machen|bleiben|verschieben|fahren|gehen|behalten|lassen|streichen|kaufen|nutzen|starten|verwenden|legen|setzen|stellen|treffen|führen|verzichten|ziehen) wir\b.*",
+        _LEAD
+        + r"wir (?:nehmen|bleiben bei|verschieben|entscheiden uns|behalten|streichen|gehen mit|machen es so|starten|verzichten)\b.*",
     ),
     propose=phrase(
         r"\b(?:lasst|lass|lassen sie) uns (?P<vp>.+)",
@@ -146,7 +165,9 @@ GERMAN = Lexicon(
     object=phrase(
         r"^(?:(?:oh|ah|äh|hm+|na|ach|ja)\b[,. ]*)*(?:nein|nee|nö|moment|warte|das finde ich (?:schwierig|nicht)|ich bin (?:auch )?(?:eher )?dagegen|aber|lieber|also ich bin für|das (?:ist|wird) (?:\w+ )?(?:zu )?knapp|ich weiß nicht|eher nicht)\b"
     ),
-    reverse=phrase(r"\b(?:doch lieber|stattdessen|doch (?:nicht|wieder|noch)|lieber|rückgängig|umentschieden|zurück zu)\b"),
+    reverse=phrase(
+        r"\b(?:doch lieber|stattdessen|doch (?:nicht|wieder|noch)|lieber|rückgängig|umentschieden|zurück zu)\b"
+    ),
     undecided=phrase(
         r"\b(?:wenn|falls|vielleicht|ob|noch nicht (?:entschieden|beschlossen)|müssen wir (?:heute )?nicht entscheiden|würden wir|letztes mal)\b"
     ),
@@ -168,12 +189,14 @@ GERMAN = Lexicon(
         r"^@(?P<who>\d+)@[,:].*",
     ),
     not_asked=phrase(
-        r"@\d+@ kann (?:heute )?nicht\b", r"\b(?:ist|wo ist|kommt) @\d+@ (?:da|hier|heute|noch|auch)?\W*$",
+        r"@\d+@ kann (?:heute )?nicht\b",
+        r"\b(?:ist|wo ist|kommt) @\d+@ (?:da|hier|heute|noch|auch)?\W*$",
         r"vertretung (?:für|von)",
     ),
     unclear=phrase(
         r"[\[(](?:unverständlich|inaudible|unklar|crosstalk|durcheinander)[^\])]{0,30}[\])]",
-        r"\b(?:du bist|sie sind) (?:kurz )?weg\b", r"\b(?:widerspricht|passt nicht zusammen|stimmt nicht überein)\b",
+        r"\b(?:du bist|sie sind) (?:kurz )?weg\b",
+        r"\b(?:widerspricht|passt nicht zusammen|stimmt nicht überein)\b",
         r"\bakustisch nicht verstanden\b",
     ),
     short_date="{weekday} {day}. {month}",

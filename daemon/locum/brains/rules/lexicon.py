@@ -39,7 +39,10 @@ class Lexicon:
     need: re.Pattern[str]  #: Somebody must, nobody named.
     weak_need: re.Pattern[str]
     no_need: re.Pattern[str]
+    work: re.Pattern[str]  #: What somebody can be seen to do, so that "we must" is a task.
     assign: re.Pattern[str]
+    offer: re.Pattern[str]  #: "I can ask Joachim": a promise once somebody wants it.
+    offer_taken: re.Pattern[str]
     who_takes: re.Pattern[str]
     accept: re.Pattern[str]
     refuse: re.Pattern[str]

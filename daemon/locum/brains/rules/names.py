@@ -15,7 +15,21 @@ WHO = r"@(?P<who>\d+)@"
 
 _MOST_NAMES = 400
 _TITLES = frozenset(
-    ("herr", "frau", "mr", "mr.", "mrs", "mrs.", "ms", "ms.", "dr", "dr.", "prof", "prof.", "sir")
+    (
+        "herr",
+        "frau",
+        "mr",
+        "mr.",
+        "mrs",
+        "mrs.",
+        "ms",
+        "ms.",
+        "dr",
+        "dr.",
+        "prof",
+        "prof.",
+        "sir",
+    )
     + ("architect", "the")
 )
 _NEVER = frozenset(

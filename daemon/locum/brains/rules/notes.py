@@ -51,6 +51,7 @@ class Request:
     is_need: bool = False  #: It stands by itself, with no owner, if nobody does.
     is_open: bool = True
     refused: bool = False
+    context: str = ""
     is_when: bool = False  #: "When can we have it?": a day is an answer.
 
 
@@ -96,6 +97,7 @@ class Notes:
     unclear: list[tuple[str, list[Evidence]]] = field(default_factory=list)
     requests: deque[Request] = field(default_factory=lambda: deque(maxlen=8))
     proposals: deque[Proposal] = field(default_factory=lambda: deque(maxlen=6))
+    offers: deque[Task] = field(default_factory=lambda: deque(maxlen=4))
     pending: deque[Question] = field(default_factory=lambda: deque(maxlen=4))
 
     def recent_tasks(self, count: int = 40) -> list[Task]:

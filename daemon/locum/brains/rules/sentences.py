@@ -12,9 +12,7 @@ from locum.core.transcript import Utterance
 _LONGEST = 600  # Characters of one sentence; captions may come without a single full stop.
 _LONGEST_QUOTE = 1500
 
-_END = re.compile(
-    r"(?:[.!?…]+|[!?])[\"'”’)\]]*(?=\s|$)|\n+| - (?=[A-Z])"
-)
+_END = re.compile(r"(?:[.!?…]+|[!?])[\"'”’)\]]*(?=\s|$)|\n+| - (?=[A-Z])")
 _NO_END = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Nr|No|vs|etc|ca|bzw|usw|z\.\s?B|d\.\s?h|u\.\s?a|e\.g|i\.e|a\.m|p\.m)"
     r"|(?<!\w)\d{1,2})\.$"

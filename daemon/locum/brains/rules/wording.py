@@ -10,7 +10,9 @@ from locum.core.when import Due, without_due
 _LONGEST = 240
 
 _IRREGULAR = {"have": "has", "be": "is", "do": "does", "go": "goes", "'ll": ""}
-_LEADING = frozenset("also just quickly then still definitely gladly actually probably simply".split())
+_LEADING = frozenset(
+    "also just quickly then still definitely gladly actually probably simply".split()
+)
 
 _GERMAN = {
     "nehme": "nimmt", "gebe": "gibt", "spreche": "spricht", "lese": "liest", "treffe": "trifft",
@@ -92,7 +94,9 @@ def _conjugated(verb: str) -> str:
 
 
 def _german(words: str) -> str:
-    words = re.sub(r"\s*\b(?:ich|du|sie bitte)\b\s*", " ", words, count=1, flags=re.IGNORECASE).strip()
+    words = re.sub(
+        r"\s*\b(?:ich|du|sie bitte)\b\s*", " ", words, count=1, flags=re.IGNORECASE
+    ).strip()
 
     def turned(match: re.Match[str]) -> str:
         verb = match[0]
@@ -100,7 +104,12 @@ def _german(words: str) -> str:
         if low in _GERMAN:
             return _GERMAN[low]
         stem = low[:-1] if low.endswith("e") else low
-        return stem + ("et" if stem.endswith(("t", "d", "n", "chn")) and low.endswith(("te", "de", "chne", "dne")) else "t")
+        return stem + (
+            "et"
+            if stem.endswith(("t", "d", "n", "chn"))
+            and low.endswith(("te", "de", "chne", "dne"))
+            else "t"
+        )
 
     first, _, rest = words.partition(" ")
     if re.fullmatch(r"[a-zäöüß]+e", first.casefold()) or first.casefold() in _GERMAN:
@@ -126,5 +135,10 @@ def in_third_person(words: str, *, speaker: str, listener: str | None, lexicon: 
         (r"\byour\b", f"{listener}'s" if listener else "the others'"),
         (r"\byou\b", others),
     ):
-        words = re.sub(pattern, meant.replace("\\", ""), words, flags=re.IGNORECASE if len(pattern) > 8 else 0)
+        words = re.sub(
+            pattern,
+            meant.replace("\\", ""),
+            words,
+            flags=re.IGNORECASE if len(pattern) > 8 else 0,
+        )
     return words
