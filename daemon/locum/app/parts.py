@@ -16,13 +16,15 @@ from typing import Any
 
 from dateutil.tz import tzlocal
 
+from locum.app import sinks
+from locum.app.accounts import google_account
 from locum.app.personas import card_in
 from locum.app.places import persona_folder
 from locum.calendars.google import GoogleCalendarSource
 from locum.calendars.google_push import GooglePush
 from locum.calendars.google_token import GoogleAccount
 from locum.clock import StageClock, SystemClock
-from locum.config.model import Account, Config, PersonaTable, PikaStream, RuleAction
+from locum.config.model import Config, PersonaTable, PikaStream, RuleAction
 from locum.config.model import Rule as RuleTable
 from locum.config.values import home_directory
 from locum.core.identity import Standing
@@ -51,7 +53,6 @@ from locum.ports import (
     VoiceCloner,
 )
 from locum.push import PushSettings
-from locum.sinks import MarkdownFolder
 
 _EFFECTS = {
     RuleAction.JOIN: Effect.JOIN,
@@ -180,19 +181,6 @@ def clock_of(config: Config) -> Clock:
     return StageClock(speed=stage.speed, epoch_host=stage.epoch_host, epoch=stage.epoch)
 
 
-def google_account(account: Account, config: Config, state_dir: Path) -> GoogleAccount:
-    return GoogleAccount(
-        name=account.name,
-        calendars=account.calendars,
-        token_file=account.token_file or state_dir / "google" / f"{account.name}.json",
-        client_secrets=account.client_secrets,
-        service_account=account.service_account,
-        subject=account.subject,
-        api_root=config.calendar.api_root,
-        token_uri=config.calendar.token_uri,
-    )
-
-
 def policy_of(config: Config, standings: Mapping[str, Standing] | None = None) -> Policy:
     attend = config.attend
     return Policy(
@@ -259,10 +247,8 @@ def _card(name: str, table: PersonaTable, state_dir: Path) -> PersonaCard:
 
 
 def sinks_of(config: Config, state_dir: Path) -> tuple[SummarySink, ...]:
-    """Answer the sinks; without any, summaries go to a folder of the state directory."""
-    if not config.sinks:
-        return (MarkdownFolder("markdown", state_dir / "summaries"),)
-    return tuple(MarkdownFolder(sink.name, sink.folder) for sink in config.sinks)
+    """Answer where summaries go. See `locum.app.sinks`."""
+    return sinks.sinks_of(config, state_dir, clock=clock_of(config))
 
 
 def notify_of(config: Config, path: Path, environ: Mapping[str, str]) -> NotifySetting | None:

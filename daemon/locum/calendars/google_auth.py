@@ -16,7 +16,7 @@ import secrets
 import socket
 import threading
 import webbrowser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -25,7 +25,6 @@ from typing import Any
 from locum.calendars.google_events import one_line
 from locum.calendars.google_return import Return, ask_for_paste, await_code, loopback_server
 from locum.calendars.google_token import (
-    CALENDAR_SCOPE,
     GoogleAccount,
     StoredToken,
     can_read_events,
@@ -96,6 +95,11 @@ def status(account: GoogleAccount, *, now: Callable[[], datetime] = _host_time) 
     token = read_token(account)
     age = None if token.obtained_at is None else now() - token.obtained_at
     warnings = [permission_problem(account.token_file), _age_problem(token, age, now())]
+    if token.scopes:
+        warnings += [
+            f"the sign-in doesn't allow locum {each.what} ({each.name}): sign in again"
+            for each in account.missing(token.scopes)
+        ]
     folder = Path(os.path.realpath(account.token_file)).parent
     if not os.access(folder, os.W_OK):
         warnings.append(f"{folder} can't be written: every start renews the sign-in anew")
@@ -123,7 +127,7 @@ def _service_account_status(account: GoogleAccount) -> TokenStatus:
         account=account.name,
         kind=TokenKind.SERVICE_ACCOUNT,
         email=one_line(account.subject or info.get("client_email"), limit=200) or None,
-        scopes=(CALENDAR_SCOPE,),
+        scopes=account.scopes,
         warnings=() if warning is None else (warning,),
     )
 
@@ -259,7 +263,7 @@ def _flow(account: GoogleAccount, client: _Client, *, redirect_uri: str) -> Any:
                 "token_uri": account.token_uri,
             }
         },
-        scopes=[CALENDAR_SCOPE],
+        scopes=list(account.scopes),
         redirect_uri=redirect_uri,
         # PKCE: whoever else on this machine sees the code can't use it.
         autogenerate_code_verifier=True,
@@ -312,8 +316,11 @@ def _exchange(
             hint=account.login_hint,
         ) from error
     except Warning as error:
-        # oauthlib raises this, bare, when the scopes aren't those that were asked for.
-        raise _not_allowed(account) from error
+        # oauthlib raises this, bare, when the scopes aren't those that were asked for. What
+        # was left unticked may be something that we can do without: the token is with it.
+        answer = getattr(error, "token", None)
+        if not isinstance(answer, Mapping):
+            raise _not_allowed(account) from error
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise TransientError(
             f"account {account.name}: the answer of {account.token_uri} can't be read"
@@ -324,7 +331,7 @@ def _exchange(
 def _token_from(
     account: GoogleAccount, answer: Any, client: _Client, obtained_at: datetime
 ) -> StoredToken:
-    scopes = read_scopes(answer.get("scope")) or (CALENDAR_SCOPE,)
+    scopes = read_scopes(answer.get("scope")) or account.scopes
     if not can_read_events(scopes):
         raise _not_allowed(account)
     refresh_token = answer.get("refresh_token")

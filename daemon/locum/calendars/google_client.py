@@ -32,10 +32,10 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from googleapiclient.discovery import build_from_document  # type: ignore[attr-defined]
 from googleapiclient.discovery_cache import get_static_doc
 
+from locum.calendars.google_drive_errors import drive_translated
 from locum.calendars.google_errors import SyncTokenExpiredError, translated
 from locum.calendars.google_events import Collected, PageContext, parse_item
 from locum.calendars.google_token import (
-    CALENDAR_SCOPE,
     GOOGLE_TOKEN_URI,
     GoogleAccount,
     StoredToken,
@@ -257,6 +257,25 @@ class GoogleClient:
             )
         return answer
 
+    def execute_drive(self, build: Callable[[Any], Any]) -> object:
+        """Send the one request that `build` makes of Google's client for Drive."""
+        return self._execute(("drive", "v3"), build)
+
+    def execute_events(self, build: Callable[[Any], Any]) -> object:
+        """Send the one request that `build` makes of Google's client, as one of a filing."""
+        return self._execute(("calendar", "v3"), build)
+
+    def _execute(self, api: tuple[str, str], build: Callable[[Any], Any]) -> object:
+        with self._connected(), drive_translated(self._account, now=self._now):
+            authorized = google_auth_httplib2.AuthorizedHttp(
+                self._credentials(), http=self._http, max_refresh_attempts=1
+            )
+            if self._aborted.is_set():
+                raise TransientError(f"account {self._account.name}: the filing was broken off")
+            service = _service(self._account.api_root, *api)
+            answer: object = build(service).execute(http=authorized, num_retries=0)
+        return answer
+
     def find(self, calendar: CalendarRef, event_id: str) -> CalendarEvent | None:
         """Ask for one event by its id, wherever it has moved to; None if there is none.
 
@@ -456,7 +475,7 @@ def _service_account(account: GoogleAccount) -> google.oauth2.service_account.Cr
         claims = {"aud": token_uri} if is_loopback(token_uri) else {}
         credentials = google.oauth2.service_account.Credentials.from_service_account_info(  # type: ignore[no-untyped-call]
             {**info, "token_uri": token_uri},
-            scopes=[CALENDAR_SCOPE],
+            scopes=list(account.service_scopes),
             subject=account.subject,
             additional_claims=claims,
         )
@@ -490,15 +509,15 @@ def _token_uri(account: GoogleAccount, key: Mapping[str, Any]) -> str:
 
 
 @functools.lru_cache(maxsize=4)
-def _service(api_root: str) -> Any:
+def _service(api_root: str, name: str = "calendar", version: str = "v3") -> Any:
     """Build the client from the bundled description of the API.
 
     `client_options.api_endpoint` would leave batches and uploads with Google. Each one takes
     0.9 MB and 4 ms, so accounts share it: the http object is given with each request.
     """
-    bundled = get_static_doc("calendar", "v3")  # type: ignore[no-untyped-call]
+    bundled = get_static_doc(name, version)  # type: ignore[no-untyped-call]
     if bundled is None:
-        raise PermanentError("google-api-python-client lacks its description of the calendar")
+        raise PermanentError(f"google-api-python-client lacks its description of {name}")
     document = json.loads(bundled)
     root = api_root.rstrip("/") + "/"
     document["rootUrl"] = root

@@ -77,7 +77,7 @@ def translated(
     except googleapiclient.errors.HttpError as error:
         raise _refused(error, account, calendar, now=now(), syncing=syncing) from error
     except google.auth.exceptions.RefreshError as error:
-        raise _not_refreshed(error, account) from error
+        raise not_refreshed(error, account) from error
     except (
         google.auth.exceptions.TransportError,
         httplib2.HttpLib2Error,
@@ -85,7 +85,7 @@ def translated(
         OSError,
     ) as error:
         raise TransientError(
-            f"calendar {calendar}: Google can't be reached ({_told(error)})", retry_after=_BUSY
+            f"calendar {calendar}: Google can't be reached ({told(error)})", retry_after=_BUSY
         ) from error
     except (
         googleapiclient.errors.Error,
@@ -116,12 +116,12 @@ def _refused(
     now: datetime,
     syncing: bool,
 ) -> LocumError:
-    reasons, message = _explained(error.content)
+    reasons, message = explained(error.content)
     refusal = _Refusal(
         status=int(error.resp.status),
         reasons=reasons,
         message=message,
-        wait=_retry_after(error.resp.get("retry-after"), now),
+        wait=retry_after(error.resp.get("retry-after"), now),
     )
     return (
         _for_push(refusal, calendar)
@@ -214,7 +214,7 @@ def _for_good(
     return kind(f"calendar {calendar}: {problem} ({refusal}).{next_step}")
 
 
-def _explained(content: bytes) -> tuple[frozenset[str], str]:
+def explained(content: bytes) -> tuple[frozenset[str], str]:
     """Read the reasons and the message out of Google's error body, if it is one."""
     try:
         body = json.loads(content)
@@ -234,7 +234,7 @@ def _explained(content: bytes) -> tuple[frozenset[str], str]:
     )
 
 
-def _retry_after(header: object, now: datetime) -> timedelta | None:
+def retry_after(header: object, now: datetime) -> timedelta | None:
     """Read `Retry-After`: seconds or an HTTP date; at most an hour is believed."""
     if not isinstance(header, str):
         return None
@@ -253,7 +253,7 @@ def _retry_after(header: object, now: datetime) -> timedelta | None:
 # ── the sign-in ──────────────────────────────────────────────────────────────────────────
 
 
-def _not_refreshed(
+def not_refreshed(
     error: google.auth.exceptions.RefreshError, account: GoogleAccount
 ) -> LocumError:
     details = error.args[1] if len(error.args) > 1 else None
@@ -282,7 +282,7 @@ def _not_refreshed(
     )
 
 
-def _told(error: BaseException) -> str:
+def told(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return one_line(error.strerror, limit=120)
     return one_line(str(error), limit=120) or type(error).__name__

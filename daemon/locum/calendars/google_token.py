@@ -15,7 +15,7 @@ import os
 import stat
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -25,12 +25,49 @@ from urllib.parse import urlsplit
 from locum.errors import ConfigError, HumanNeededError, PermanentError, TransientError
 
 CALENDAR_SCOPE = "https://www.googleapis.com/auth/calendar.events.readonly"
-"""All we ask for: reading the events of calendars whose ids the config gives."""
+"""What every sign-in needs: reading the events of calendars whose ids the config gives."""
 
 BROADER_SCOPES = frozenset(
     f"https://www.googleapis.com/auth/calendar{suffix}"
     for suffix in ("", ".readonly", ".events")
 )
+
+
+@dataclass(frozen=True)
+class Permission:
+    """Something beyond reading calendars that a config may make use of.
+
+    `broader` are scopes that hold it too; `what` completes "doesn't allow locum …".
+    """
+
+    name: str
+    scope: str
+    what: str
+    broader: frozenset[str] = frozenset()
+
+    def is_in(self, scopes: Iterable[str]) -> bool:
+        return any(each == self.scope or each in self.broader for each in scopes)
+
+
+PERMISSIONS = {
+    each.name: each
+    for each in (
+        Permission(
+            "docs",
+            "https://www.googleapis.com/auth/drive.file",
+            "to file documents",
+            frozenset({"https://www.googleapis.com/auth/drive"}),
+        ),
+        Permission(
+            "events",
+            "https://www.googleapis.com/auth/calendar.events",
+            "to write on events where a summary is",
+            frozenset({"https://www.googleapis.com/auth/calendar"}),
+        ),
+    )
+}
+"""By the names that `locum auth login --with` takes. A sign-in asks for those, and only those,
+that the account's part of the config makes use of."""
 
 GOOGLE_TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105 - An address, no secret.
 
@@ -40,6 +77,10 @@ _FILE_LIMIT = 64 * 1024
 @dataclass(frozen=True)
 class GoogleAccount:
     """One sign-in and the calendars read through it.
+
+    `permissions` are names of `PERMISSIONS`: what it is for beyond reading. A person's sign-in
+    asks for all of them at once, and `service_scopes` is what a service account's token is
+    for: one by one, since Google refuses all where an administrator left one out.
 
     `request_timeout` bounds each silence of the server, `read_deadline` a whole reading with
     all its pages, in the host's time. `auth_uri` overrides the client file's.
@@ -58,6 +99,8 @@ class GoogleAccount:
     api_root: str = "https://www.googleapis.com/"
     token_uri: str = GOOGLE_TOKEN_URI
     auth_uri: str | None = None
+    permissions: frozenset[str] = frozenset()
+    service_scopes: tuple[str, ...] = (CALENDAR_SCOPE,)
     request_timeout: timedelta = timedelta(seconds=20)
     read_deadline: timedelta = timedelta(minutes=2)
 
@@ -77,6 +120,21 @@ class GoogleAccount:
             problems.append(f"account {self.name}: calendars is empty; name at least one id")
         if problems:
             raise ConfigError(tuple(problems))
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """Answer what a person is asked to allow."""
+        wanted = [each.scope for each in PERMISSIONS.values() if each.name in self.permissions]
+        return (CALENDAR_SCOPE, *wanted)
+
+    def missing(self, scopes: Iterable[str]) -> tuple[Permission, ...]:
+        """Answer the permissions that a sign-in with these scopes lacks."""
+        given = tuple(scopes)
+        return tuple(
+            each
+            for each in PERMISSIONS.values()
+            if each.name in self.permissions and not each.is_in(given)
+        )
 
     @property
     def login_hint(self) -> str:
