@@ -6,6 +6,7 @@ as it was. A file that can't be committed is filed all the same.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import threading
@@ -54,12 +55,18 @@ class Repository:
             self._patiently("add", "--", *names)
             if not self._git("status", "--porcelain", "--", *names):
                 return
-            # Only these, whatever else is staged.
-            self._patiently(
-                *("commit", "--quiet", "--no-verify", "--cleanup=whitespace"),
-                *("--only", "--file=-", "--", *names),
-                text=message,
-            )
+            try:
+                # Only these, whatever else is staged.
+                self._patiently(
+                    *("commit", "--quiet", "--no-verify", "--cleanup=whitespace"),
+                    *("--only", "--file=-", "--", *names),
+                    text=message,
+                )
+            except GitError:
+                # Else they would slip into whatever somebody commits next.
+                with contextlib.suppress(GitError):
+                    self._git("reset", "--quiet", "--", *names)
+                raise
 
     def examine(self) -> None:
         """See whether there is a work tree.
