@@ -314,7 +314,10 @@ class _TlsServer:
         self._server = Quiet(("127.0.0.1", 0), Handler)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert(name).configure_cert(context)
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        # Handshakes in the connections' own threads: one that hangs must not hold the rest.
+        self._server.socket = context.wrap_socket(
+            self._server.socket, server_side=True, do_handshake_on_connect=False
+        )
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._found = f"https://localhost:{self._server.server_port}/hook", taken
 

@@ -27,7 +27,6 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import anyio
-import anyio.abc
 import httpx
 from anyio.streams.tls import TLSStream
 
@@ -186,17 +185,16 @@ class Webhook:
         port = self._url.port or (443 if self._url.scheme == "https" else 80)
         [address, *_] = await self._addresses()
         try:
-            stream: anyio.abc.ByteStream = await anyio.connect_tcp(str(address), port)
-            if self._url.scheme == "https":
-                stream = await TLSStream.wrap(
-                    stream,
-                    hostname=self._host,
-                    ssl_context=tls_context(),
-                    standard_compatible=False,
-                )
-        except (OSError, ssl.SSLError, anyio.EndOfStream) as error:
+            async with await anyio.connect_tcp(str(address), port) as stream:
+                if self._url.scheme == "https":
+                    await TLSStream.wrap(
+                        stream,
+                        hostname=self._host,
+                        ssl_context=tls_context(),
+                        standard_compatible=False,
+                    )
+        except (OSError, ssl.SSLError, anyio.EndOfStream, anyio.BrokenResourceError) as error:
             raise self._not_connected(error) from error
-        await stream.aclose()
 
     async def _addresses(self) -> Sequence[Address]:
         """Look up where the host is.
