@@ -43,7 +43,7 @@ class Inbox:
             if each["x-goog-channel-id"] == channel_id
         ]
 
-    def wait_for(self, count: int, within_s: float = 10.0) -> None:
+    def wait_for(self, count: int, within_s: float = 60.0) -> None:
         with self._arrived:
             arrived = self._arrived.wait_for(lambda: len(self.messages) >= count, within_s)
         assert arrived, f"{len(self.messages)} of {count} messages"

@@ -18,11 +18,10 @@ from typing import Any, TypeVar
 import anyio
 import structlog
 
-from locum.core.consent import series_of, wants_out
 from locum.core.lifecycle import WORTH_ANOTHER_TRY, closing_phase
 from locum.core.model import (
     EndReason,
-    OptOut,
+    Meeting,
     Phase,
     SessionHandle,
     SessionKey,
@@ -38,6 +37,7 @@ from locum.errors import (
     TransientError,
 )
 from locum.ledger import NEVER_RAN, Ledger, LedgerDamagedError
+from locum.listening import Listener
 from locum.metrics import Metrics
 from locum.persona import Appearance, PersonaCard, Wardrobe, compile_prompt, introduction
 from locum.ports import (
@@ -96,6 +96,8 @@ class Company:
     personas: Mapping[str, PersonaCard]
     policy: Policy
     wardrobe: Wardrobe = field(default_factory=Wardrobe)
+    brief: Callable[[Meeting], Awaitable[str]] | None = None
+    """Answers what may be known in a meeting; raises nothing."""
 
 
 class Attendance:
@@ -113,7 +115,7 @@ class Attendance:
         self._clock = company.clock
         self._record: SessionRecord
         self._unnamed: tuple[SessionHandle, datetime] | None = None
-        self._opted_out: Said | None = None
+        self._listener = Listener(key, company.ledger)
         self._appearance: Appearance | None = None
 
     async def run(self, *, claimed_now: bool) -> None:
@@ -166,13 +168,15 @@ class Attendance:
         try:
             dressed = await self._company.wardrobe.appear(card, engine=record.engine, now=now)
             self._appearance = dressed
+            brief = self._company.brief
+            known = "" if brief is None else await brief(meeting)
             asked_at = self._clock.now()
             session = await engine.join(
                 JoinRequest(
                     key=record.key,
                     room=record.room,
                     face=dressed.face,
-                    system_prompt=compile_prompt(dressed.card, meeting),
+                    system_prompt=compile_prompt(dressed.card, meeting, known),
                     admit_by=record.give_up_at,
                 )
             )
@@ -377,12 +381,8 @@ class Attendance:
 
     def _listen(self, said: Said) -> None:
         card = self._persona()
-        names = "" if card is None else card.tile
-        if not wants_out(said.text, names=names):
-            return
-        _log.warning("opted_out", by=said.speaker, in_chat=said.in_chat)
-        self._opted_out = said
-        self._stop.ask(EndReason.OPTED_OUT)
+        if self._listener.hear(said, names="" if card is None else card.tile):
+            self._stop.ask(EndReason.OPTED_OUT)
 
     async def _admitted(self, at: datetime) -> None:
         self._record = replace(self._record, admitted_at=self._record.admitted_at or at)
@@ -427,13 +427,15 @@ class Attendance:
         def close() -> None:
             with self._ledger.database.transaction():
                 self._write_name()
-                self._write_opt_out()
+                self._listener.write_opt_out(self._record)
                 self._ledger.sessions.close_attempt(
                     self._key, at=at, outcome=reason.value, remains=remains
                 )
                 if reason is EndReason.OPTED_OUT and self._company.policy.forget_on_opt_out:
                     self._ledger.sessions.forget_heard(self._key)
 
+        # Not in that commit: were it undone, what was said would be taken for written.
+        await self._write(self._listener.write_down)
         await self._write(close)
         self._refresh()
         return remains.doubt
@@ -441,7 +443,7 @@ class Attendance:
     def _note_leaving(self, reason: EndReason) -> None:
         """Write down that we leave, and why, for whoever takes it up should we die now."""
         try:
-            self._write_opt_out()
+            self._listener.write_opt_out(self._record)
             self._write_name()
             self._transition(Phase.LEAVING, at=self._clock.now(), reason=reason)
         except LocumError as error:
@@ -593,18 +595,6 @@ class Attendance:
         """Write as whom it asked to join: the hashes of the very bytes that were sent."""
         if self._appearance is not None:
             self._ledger.sessions.joined_as(self._key, self._appearance.identity)
-
-    def _write_opt_out(self) -> None:
-        """Write for which series somebody opted out: those of the meetings that had begun."""
-        said = self._opted_out
-        if said is None:
-            return
-        begun = [m for m in self._record.meetings if m.start <= said.at]
-        for meeting in begun or self._record.meetings[:1]:
-            series = series_of(meeting.occurrence)
-            self._ledger.calendars.opt_out(
-                OptOut(series, said.at, by=said.speaker, title=meeting.title)
-            )
 
     def _transition(self, to: Phase, *, at: datetime, **changes: Any) -> None:
         if self._record.admitted_at is not None:

@@ -1,39 +1,39 @@
-"""From an ended session to filed summaries: what is known, where it came from, nothing more.
+"""From an ended session to its summaries: what is known, where it came from, nothing more.
 
-Summaries are written to the outbox in one commit before any sink is tried, so a crash or a
-full disk costs delay only; sinks replace rather than add, so trying again never files twice.
+A summary is written to the outbox in one commit before any sink is tried, so a crash or a full
+disk costs delay only. When more becomes known of a meeting, such as a transcript that is made
+only afterwards, `renew` has a new edition written; it replaces the one before where it can.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 
 import structlog
 
-from locum.core.model import EndReason, Meeting, Phase, SessionKey, SessionRecord
+from locum.composing import Material, attended, compose, occasion_of, part_of
+from locum.core.minutes import Commitment, Minutes, hold_to_evidence
+from locum.core.model import Meeting, MeetingKey, Phase, SessionKey, SessionRecord
+from locum.core.transcript import Transcript, Utterance, numbered
 from locum.errors import LocumError
-from locum.ledger import Attempt, Filing, Ledger, identity_of
+from locum.filing import Filer
+from locum.ledger import Addressee, Edition, Ledger
 from locum.metrics import Metrics
 from locum.persona import PersonaCard
-from locum.ports import (
-    Attendance,
-    Clock,
-    EngineNote,
-    EngineTraits,
-    PresenceEngine,
-    Summary,
-    SummarySink,
-)
+from locum.ports import Brain, Clock, EngineTraits, PresenceEngine, Summary, SummarySink
 
 _log = structlog.get_logger(__name__)
 
-_FIRST_RETRY = timedelta(seconds=5)
-_SLOWEST_RETRY = timedelta(minutes=15)
+_HOLD = timedelta(minutes=30)
+
+
+def _in_order(utterances: Sequence[Utterance], _meeting: Meeting) -> Transcript:
+    return numbered(utterances)
 
 
 class Debrief:
-    """Writes up ended sessions. `sinks` and the rest may be exchanged by a reload."""
+    """Writes up ended sessions. What is public may be exchanged by a reload."""
 
     def __init__(
         self,
@@ -44,13 +44,28 @@ class Debrief:
         sinks: Sequence[SummarySink],
         engines: Mapping[str, PresenceEngine],
         personas: Mapping[str, PersonaCard],
+        brain: Brain | None = None,
     ) -> None:
         self._ledger = ledger
         self._clock = clock
-        self._metrics = metrics
+        self._filer = Filer(ledger, clock, metrics)
         self.sinks = sinks
         self.engines = engines
         self.personas = personas
+        self.brain = brain
+        self._news: set[SessionKey] = set()
+        self.hold = _HOLD
+        """How long a sink that can't take anything back waits for what is still awaited."""
+        self.transcribe: Callable[[Sequence[Utterance], Meeting], Transcript] = _in_order
+        """Merges what several sources have of a meeting, and tells who is who."""
+        self.awaited: Callable[[SessionKey, MeetingKey], tuple[str, ...]] = lambda *_: ()
+        """Names the sources that may still tell more."""
+        self.none_from: Callable[[SessionKey, MeetingKey], tuple[str, ...]] = lambda *_: ()
+        """Says of the other sources why they tell nothing."""
+        self.recall: Callable[[Meeting], tuple[Commitment, ...]] = lambda _: ()
+        """Answers the open commitments of a meeting's series from before."""
+        self.remember: Callable[[Summary], None] = lambda _: None
+        """Takes what a summary says into memory."""
 
     async def write_up(self, key: SessionKey) -> None:
         """File the summaries of one ended session, as far as it goes now.
@@ -61,36 +76,129 @@ class Debrief:
         record = self._ledger.sessions.get(key)
         if record is None or record.phase is not Phase.ENDED:
             return
+        self._news.discard(key)
         with structlog.contextvars.bound_contextvars(session_key=key):
             sinks = {sink.name: sink for sink in self.sinks}
-            for summary in self._summaries(record):
-                self._ledger.outbox.put(summary, tuple(sinks), at=self._clock.now())
-            for filing in self._ledger.outbox.of(key):
-                await self._file(filing, sinks.get(filing.sink))
+            await self._write_editions(record)
+            await self._filer.file(key, sinks)
             self._conclude(key, frozenset(sinks))
 
-    async def _file(self, filing: Filing, sink: SummarySink | None) -> None:
-        now = self._clock.now()
-        if filing.filed_at is not None or (
-            filing.retry_at is not None and filing.retry_at > now
-        ):
-            return
-        if sink is None:
-            return  # See `_conclude`.
-        try:
-            location = await sink.file(filing.summary)
-        except LocumError as error:
+    def renew(self, key: SessionKey) -> None:
+        """Have a session's summaries looked at anew: more may be known of it now.
+
+        The next pass does it, in this process or the next one.
+        """
+        record = self._ledger.sessions.get(key)
+        if record is not None and record.phase in {Phase.FILED, Phase.ENDED}:
             now = self._clock.now()
-            wait = min(_FIRST_RETRY * 2 ** min(filing.attempts, 16), _SLOWEST_RETRY)
-            self._ledger.outbox.failed(filing, retry_at=now + wait, problem=str(error))
-            self._metrics.debrief_finished(outcome="failed")
-            _log.warning(
-                "summary_not_filed", sink=filing.sink, problem=str(error), retry_s=wait.seconds
+            self._news.add(key)  # Should it be written up at this moment.
+            self._ledger.sessions.transition(key, Phase.ENDED, at=now, retry_at=now)
+
+    # ── writing ──────────────────────────────────────────────────────────────────────────
+
+    async def _write_editions(self, record: SessionRecord) -> None:
+        editions = self._ledger.outbox.editions(record.key)
+        for material in self._materials(record):
+            before = editions.get(material.meeting.key)
+            if before is not None and before.material in {"", material.hash}:
+                # Nothing new; but a reload may have brought a sink that is to have it too.
+                summary = before.summary
+            else:
+                summary = await self._write(material, before)
+            self._ledger.outbox.put(
+                summary,
+                self._addressees(record, summary),
+                at=self._clock.now(),
+                material=material.hash,
+                said=material.said,
             )
-        else:
-            self._ledger.outbox.filed(filing, at=self._clock.now(), location=location)
-            self._metrics.debrief_finished(outcome="filed")
-            _log.info("summary_filed", sink=filing.sink, location=location)
+            if before is None or before.summary.edition != summary.edition:
+                self._take_into_memory(summary)
+
+    def _materials(self, record: SessionRecord) -> list[Material]:
+        key = record.key
+        attempts = self._ledger.sessions.attempts(key)
+        detail = self._ledger.sessions.detail(key)
+        utterances = self._ledger.transcripts.of(key)
+        meetings = attended(record, record.ended_at or self._clock.now())
+        return [
+            Material(
+                record,
+                meeting,
+                tuple(attempts),
+                detail,
+                self.transcribe(part_of(meeting, meetings, utterances), meeting),
+                self.awaited(key, meeting.key),
+                self.none_from(key, meeting.key),
+                shares=len(meetings) > 1,
+            )
+            for meeting in meetings
+        ]
+
+    async def _write(self, material: Material, before: Edition | None) -> Summary:
+        record = material.record
+        card = self.personas.get(record.persona)
+        carried = self._carried(material.meeting)
+        minutes, failure = await self._minutes(material, card, carried)
+        return compose(
+            material,
+            card,
+            self._traits(record.engine),
+            minutes=minutes,
+            failure=failure,
+            carried=carried,
+            edition=1 if before is None else before.summary.edition + 1,
+        )
+
+    async def _minutes(
+        self, material: Material, card: PersonaCard | None, carried: Sequence[Commitment]
+    ) -> tuple[Minutes | None, str]:
+        """Have the minutes written; answers why there are none, if that failed."""
+        brain, transcript = self.brain, material.transcript
+        if brain is None or not transcript.utterances:
+            return None, ""
+        occasion = occasion_of(material, card, carried)
+        try:
+            minutes = await brain.write_minutes(transcript, occasion)
+        except LocumError as error:
+            # The record doesn't wait for it: what was said is filed without.
+            _log.error("minutes_failed", brain=brain.name, problem=str(error))
+            return None, str(error)
+        minutes = hold_to_evidence(minutes, transcript)
+        _log.info(
+            "minutes_written",
+            brain=minutes.written_by,
+            utterances=len(transcript.utterances),
+            dropped=minutes.dropped,
+        )
+        return minutes, ""
+
+    def _carried(self, meeting: Meeting) -> tuple[Commitment, ...]:
+        try:
+            return self.recall(meeting)
+        except LocumError as error:
+            _log.error("memory_failed", problem=str(error))
+            return ()
+
+    def _take_into_memory(self, summary: Summary) -> None:
+        try:
+            self.remember(summary)
+        except LocumError as error:
+            # It can be built anew from the outbox, and is looked at with every start.
+            _log.error("memory_failed", problem=str(error))
+
+    def _addressees(self, record: SessionRecord, summary: Summary) -> list[Addressee]:
+        held = (record.ended_at or self._clock.now()) + self.hold if summary.awaited else None
+        return [
+            Addressee(sink.name, sink.can_revise, None if sink.can_revise else held)
+            for sink in self.sinks
+        ]
+
+    def _traits(self, engine: str) -> EngineTraits | None:
+        found = self.engines.get(engine)
+        return None if found is None else found.traits
+
+    # ── concluding ───────────────────────────────────────────────────────────────────────
 
     def _conclude(self, key: SessionKey, names: frozenset[str]) -> None:
         now = self._clock.now()
@@ -102,121 +210,11 @@ class Debrief:
         for filing in unfiled:
             if filing.sink not in names:
                 _log.warning("summary_withdrawn", sink=filing.sink, meeting=filing.meeting)
-        if names != {sink.name for sink in self.sinks}:
-            retry_at = now  # A reload came in between: the new ones want it too.
+        if key in self._news or names != {sink.name for sink in self.sinks}:
+            retry_at = now  # More became known in between; or new sinks, which want it too.
         elif waiting:
             retry_at = min(filing.retry_at or now for filing in waiting)
         else:
             self._ledger.sessions.transition(key, Phase.FILED, at=now, retry_at=None)
             return
         self._ledger.sessions.transition(key, Phase.ENDED, at=now, retry_at=retry_at)
-
-    def _summaries(self, record: SessionRecord) -> list[Summary]:
-        attempts = self._ledger.sessions.attempts(record.key)
-        detail = self._ledger.sessions.detail(record.key)
-        left_at = record.ended_at or self._clock.now()
-        # A later meeting of the room that we never got to is nobody's minute.
-        attended = [m for m in record.meetings if m.start < left_at] or [record.meetings[0]]
-        traits = self._traits(record.engine)
-        return [
-            self._summary(record, meeting, attempts, detail, traits, shares=len(attended) > 1)
-            for meeting in attended
-        ]
-
-    def _summary(
-        self,
-        record: SessionRecord,
-        meeting: Meeting,
-        attempts: Sequence[Attempt],
-        detail: str,
-        traits: EngineTraits | None,
-        *,
-        shares: bool,
-    ) -> Summary:
-        notes = tuple(note for attempt in attempts for note in attempt.notes)
-        joined_at, left_at = _presence(record, meeting, shares=shares)
-        identity = identity_of(attempts)
-        billed = traits is not None and traits.billed
-        return Summary(
-            key=meeting.key,
-            session=record.key,
-            title=meeting.title,
-            start=meeting.start,
-            end=meeting.end,
-            room=meeting.room,
-            organizer=meeting.organizer,
-            invited=tuple(attendee.person.label for attendee in meeting.attendees),
-            persona=self._tile(record) if identity is None else identity.tile,
-            engine=record.engine,
-            attendance=Attendance(
-                joined_at=joined_at,
-                left_at=left_at,
-                end_reason=record.end_reason,
-                detail=detail,
-                attempts=len(attempts),
-            ),
-            source=_source(record, traits, notes),
-            notes=notes,
-            unknown=_unknown(record, traits, notes, shares=shares),
-            estimated_cost=sum(attempt.cost for attempt in attempts) if billed else None,
-            identity=identity,
-        )
-
-    def _tile(self, record: SessionRecord) -> str:
-        card = self.personas.get(record.persona)
-        return record.persona if card is None else card.tile
-
-    def _traits(self, engine: str) -> EngineTraits | None:
-        found = self.engines.get(engine)
-        return None if found is None else found.traits
-
-
-def _presence(
-    record: SessionRecord, meeting: Meeting, *, shares: bool
-) -> tuple[datetime | None, datetime | None]:
-    joined_at, left_at = record.admitted_at, record.ended_at
-    if joined_at is None or left_at is None:
-        return None, None
-    if shares:
-        joined_at, left_at = max(joined_at, meeting.start), min(left_at, meeting.end)
-        if joined_at >= left_at:
-            return None, None
-    return joined_at, left_at
-
-
-def _source(
-    record: SessionRecord, traits: EngineTraits | None, notes: Sequence[EngineNote]
-) -> str:
-    engine = record.engine
-    if notes:
-        return "what the engine gave back, word for word"
-    if record.end_reason is EndReason.OPTED_OUT:
-        return "none: somebody opted out, and nothing that was heard is kept"
-    if traits is not None and not traits.reports_transcript:
-        return f"none: the engine {engine} returns no transcript or notes"
-    return f"none: the engine {engine} returned nothing"
-
-
-def _unknown(
-    record: SessionRecord,
-    traits: EngineTraits | None,
-    notes: Sequence[EngineNote],
-    *,
-    shares: bool,
-) -> tuple[str, ...]:
-    unknown = []
-    if not notes:
-        unknown.append(
-            "What was said, decided or promised: nothing came back from the meeting."
-        )
-    if traits is None or not traits.sees_roster:
-        unknown.append("Who was there: the engine doesn't see the participants.")
-    if record.admitted_at is None:
-        unknown.append("Everything: the stand-in was never seen to be let in.")
-    if record.end_reason in {EndReason.ENGINE_LOST, EndReason.LOST_JOIN}:
-        unknown.append("What came after the engine was lost.")
-    if shares and record.admitted_at is not None:
-        unknown.append(
-            "Which notes belong to which meeting: several met in this room in one presence."
-        )
-    return tuple(unknown)

@@ -15,6 +15,7 @@ from locum.core.channels import Channel
 from locum.core.identity import Identity, sha256
 from locum.core.minutes import Commitment, Minutes, Occasion
 from locum.core.model import (
+    Attendee,
     CalendarEvent,
     CalendarReading,
     CalendarRef,
@@ -30,7 +31,7 @@ from locum.core.model import (
 )
 from locum.core.notices import Notice
 from locum.core.secret import Secret
-from locum.core.transcript import Transcript, Utterance
+from locum.core.transcript import Source, Transcript, Utterance
 from locum.errors import PermanentError
 
 # ── time ─────────────────────────────────────────────────────────────────────────────────
@@ -246,12 +247,17 @@ class Ended:
 
 @dataclass(frozen=True)
 class Said:
-    """What another participant said or wrote, from an engine that hears; never our own words."""
+    """What another participant said or wrote, from an engine that hears; never our own words.
+
+    `source` says how it was heard; what is `in_chat` was written there.
+    """
 
     at: datetime
     speaker: str  #: As the room shows it; empty if it can't be told.
     text: str
     in_chat: bool = False
+    until: datetime | None = None
+    source: Source = Source.EARS
 
 
 SessionEvent = Waiting | Admitted | Roster | Said | Ended
@@ -541,6 +547,8 @@ class Summary:
     owner: str = ""  #: Whom it stood in for.
     edition: int = 1
     awaited: tuple[str, ...] = ()
+    attendees: tuple[Attendee, ...] = ()
+    attendees_complete: bool = False  #: Nobody else was invited, as far as calendars tell.
 
 
 class SummarySink(Protocol):

@@ -240,7 +240,7 @@ def on_stage(
         config = write_config(stage, addresses, folder)
         site = Site(stage, folder, config, DaemonProcess(config, **daemon))
         # What a test makes wait is not to be given up on a slow machine.
-        site.edit('grace = "60s"', 'grace = "10m"')
+        site.edit('grace = "60s"', 'grace = "1h"')
         try:
             yield site
         finally:

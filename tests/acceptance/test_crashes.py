@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import signal
 import tempfile
-import time
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ from locum.ledger import Database, Ledger
 from locum.rehearsal.play import _DaemonProcess
 from locum.rehearsal.scenario import parse_scenario
 from locum.rehearsal.stage import Stage, write_config
+from tests.acceptance.surroundings import until
 from tests.campaign.kills import Campaign
 from tests.campaign.verdict import Promises
 from tests.integration.ledger_writer import claim, key, let_in, read_calendar
@@ -37,21 +36,21 @@ ready_after = 2
 id = "one"
 title = "Meeting one"
 starts_at = 15
-duration = 130
+duration = 10000
 organizer = "alex@example.com"
 meet = "one-room-two"
 [[events]]
 id = "two"
 title = "Meeting two"
 starts_at = 15
-duration = 130
+duration = 10000
 organizer = "alex@example.com"
 meet = "bes-ides-abc"
 [[events]]
 id = "three"
 title = "Meeting three"
 starts_at = 15
-duration = 130
+duration = 10000
 organizer = "alex@example.com"
 meet = "lon-gone-abc"
 """
@@ -98,23 +97,19 @@ def test_what_was_acknowledged_and_is_gone_is_named(tmp_path: Path) -> None:
         assert list(promises.missing(path)) == []  # Told once.
 
 
-def _sleep_until(stage: Stage, offset: timedelta) -> None:
-    left = (offset - stage.offset()) / SPEED
-    time.sleep(max(left.total_seconds(), 0))
-
-
 def test_told_to_stop_twice_and_during_the_start(tmp_path: Path) -> None:
     """SIGTERM while it starts, and twice while it runs: always in order, nothing left."""
     scenario = parse_scenario(_SCENARIO.encode())
     stage = Stage(scenario, speed=SPEED)
     with stage.open() as addresses:
         config = write_config(stage, addresses, tmp_path)
+        # What a slow start makes late is not to be given up.
+        config.write_text(config.read_text().replace('grace = "60s"', 'grace = "1h"'))
         daemon = _DaemonProcess(config, print)
         try:
             daemon.start()
             with stage.playing():
-                _sleep_until(stage, timedelta(seconds=40))
-                assert len(stage.pikastream.live_sessions()) == 3
+                until(lambda: len(stage.pikastream.live_sessions()) == 3, "three presences")
                 for _ in range(2):
                     daemon._process.send_signal(signal.SIGTERM)  # type: ignore[union-attr]
                 assert daemon.stop() == 0

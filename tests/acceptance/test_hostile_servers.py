@@ -45,10 +45,10 @@ def _processes(
 def test_servers_that_are_stopped_cost_time_and_nothing_else(tmp_path: Path) -> None:
     """SIGSTOP over joins, over a leave and over polls: all comes true once they go on."""
     clock = StageClock(speed=10)
-    events = [("Late", 30, 130), ("Steady", 60, 240), ("From memory", 190, 110)]
+    events = [("Late", 90, 130), ("Steady", 120, 240), ("From memory", 250, 110)]
     with _processes(tmp_path, clock, events) as (google, pikastream):
         config = tmp_path / "locum.toml"
-        config.write_text(config.read_text().replace('grace = "60s"', 'grace = "10m"'))
+        config.write_text(config.read_text().replace('grace = "60s"', 'grace = "1h"'))
         daemon = DaemonProcess(config)
         try:
             daemon.start()
@@ -64,8 +64,8 @@ def test_servers_that_are_stopped_cost_time_and_nothing_else(tmp_path: Path) -> 
 
             until(lambda: len(daemon.status()["next"]) == 3, "the plan")
             pikastream.pause()  # Over two joins.
-            wait_until(70)
-            assert phases() == {"Late": "joining", "Steady": "joining"}
+            wait_until(130)
+            until(lambda: phases() == {"Late": "joining", "Steady": "joining"}, "two joins")
             pikastream.resume()
             both = {"Late": "live", "Steady": "live"}
             until(lambda: phases() == both, "both joins")
@@ -75,7 +75,7 @@ def test_servers_that_are_stopped_cost_time_and_nothing_else(tmp_path: Path) -> 
             assert phases()["Late"] == "leaving"
             assert phases()["Steady"] == "live"
             google.resume()
-            wait_until(275)
+            wait_until(335)
             pikastream.resume()
             done = dict.fromkeys((title for title, *_ in events), "filed")
             until(lambda: phases() == done, "all to be filed")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from locum.core.money import OVERTIME
 from tests.acceptance.surroundings import DaemonProcess, Site, meeting, on_stage, until
 
 pytestmark = pytest.mark.timeout(240)
@@ -141,6 +142,10 @@ def test_a_config_that_cannot_be_used_ends_the_start(tmp_path: Path) -> None:
             assert not (tmp_path / kind / "state").exists()
 
 
+def _tells_of(daemon: DaemonProcess, problem: str) -> bool:
+    return problem in str(daemon.status()["config_problems"])
+
+
 def _reloads(daemon: DaemonProcess, times: int) -> bool:
     return len(daemon.logged("config_reloaded")) == times
 
@@ -154,10 +159,8 @@ def test_a_bad_save_changes_nothing_and_a_good_one_counts(tmp_path: Path) -> Non
             site.until_phase("Meeting", "live")
             for number, (kind, (spoil, told)) in enumerate(SPOILED.items(), start=1):
                 spoil(site.config)
-                problems = until(
-                    lambda: site.daemon.status()["config_problems"], f"a refusal of: {kind}"
-                )
-                assert told in str(problems), kind
+                # It may be seen in the middle of what spoils it, and refused for that first.
+                until(functools.partial(_tells_of, site.daemon, told), f"a refusal of: {kind}")
                 assert told in str(site.daemon.logged("config_rejected")[-1]["problems"])
                 assert len(site.live_rooms()) == 1
                 text = good.replace('lead = "2s"', f'lead = "{number + 2}s"')
@@ -166,7 +169,7 @@ def test_a_bad_save_changes_nothing_and_a_good_one_counts(tmp_path: Path) -> Non
                     functools.partial(_reloads, site.daemon, number),
                     f"the good save after: {kind}",
                 )
-                assert site.daemon.status()["config_problems"] == []
+                until(lambda: not site.daemon.status()["config_problems"], "no more problems")
             assert site.joins() == 1
             assert site.daemon.stop() == 0
             assert site.live_rooms() == []
@@ -194,7 +197,7 @@ def test_a_clock_that_jumps_an_hour_either_way_doubles_nobody(tmp_path: Path) ->
     """Forward in a meeting, back before the next: each is attended once the clock is right."""
     clock = tmp_path / "clock"
     environ = _faketime(clock)
-    first, second = meeting("Around", 10, 100), meeting("Before", 170, 45)
+    first, second = meeting("Around", 10, 200), meeting("Before", 270, 90)
     with on_stage(tmp_path, first, second, speed=10, environ=environ) as site, site.playing():
         hour = timedelta(hours=1) / site.stage.clock.speed
 
@@ -213,7 +216,7 @@ def test_a_clock_that_jumps_an_hour_either_way_doubles_nobody(tmp_path: Path) ->
         until(site.live_rooms, "the way back into what is still on")
         until(lambda: not site.live_rooms(), "its end")
         set_wrong(-hour)
-        site.wait_until(175)
+        site.wait_until(275)
         assert site.live_rooms() == []  # It is an hour early, by that clock.
         set_wrong(timedelta(0))
         until(site.live_rooms, "the meeting that had begun")
@@ -259,7 +262,7 @@ def _fill(folder: Path) -> Path:
 def test_a_full_disk_keeps_nobody_in_a_meeting(tmp_path: Path) -> None:
     """It leaves at the end, says what is wrong, joins nothing new, and files when it can."""
     wrapper = _on_a_small_disk(tmp_path / "state")
-    meetings = meeting("Attended", 5, 60), meeting("Due meanwhile", 90, 3000)
+    meetings = meeting("Attended", 5, 120), meeting("Due meanwhile", 150, 3000)
     socket = tmp_path / "run" / "control.sock"
     with on_stage(tmp_path, *meetings, wrapper=wrapper, socket=socket) as site:
         site.edit('runtime_dir = "state"', 'runtime_dir = "run"')
@@ -270,11 +273,10 @@ def test_a_full_disk_keeps_nobody_in_a_meeting(tmp_path: Path) -> None:
             until(lambda: not site.live_rooms(), "the end of the presence")
             (left,) = site.stage.pikastream.sessions()
             assert left.ended is not None
-            assert left.ended - datetime.fromisoformat(session["leave_by"]) < timedelta(
-                seconds=60
-            )
+            # Before it would have left without being told to.
+            assert left.ended < datetime.fromisoformat(session["leave_by"]) + OVERTIME
             until(lambda: "disk is full" in site.daemon.log(), "word of the full disk")
-            site.wait_until(110)
+            site.wait_until(170)
             assert site.joins() == 1
             assert site.daemon.status()["running"]
             assert site.filed() == {}

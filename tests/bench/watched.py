@@ -26,6 +26,7 @@ from typing import Any
 from locum.clock import StageClock
 from locum.rehearsal.face import face_png
 from tests.bench.rig import Rig, codes, process, running_daemon
+from tests.ports import free_port
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
@@ -184,7 +185,7 @@ class _Watch:
         ):
             for staged, (event_id, uid) in zip(self._staged, google["events"], strict=True):
                 staged.event_id, staged.uid = event_id, uid
-            port = _free_port()
+            port = free_port()
             self._write_config(google, pikastream["address"], port)
             with running_daemon(self._folder) as (pid, took):
                 rig = Rig(self._folder, google["address"], pikastream["address"], pid, took)
@@ -395,12 +396,6 @@ def _stage_process(spec: Path) -> Iterator[tuple[dict[str, Any], Callable[[objec
             yield json.loads(answers.readline()), order
         finally:
             running.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

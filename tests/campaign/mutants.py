@@ -17,6 +17,7 @@ from locum.core.model import Adopt, EndReason, Join, Phase, SessionRecord
 from locum.core.reconcile import reconcile
 from locum.debrief import Debrief
 from locum.engines.pikastream_session import PikaStreamSession
+from locum.ledger import Addressee
 from locum.ledger.calendars import CalendarBook
 from locum.ledger.sessions import Sessions
 from locum.ports import Remains
@@ -191,11 +192,12 @@ def summaries_are_kept_only_once_filed() -> Iterator[None]:
         if record is None or record.phase is not Phase.ENDED:
             return
         now = self._clock.now()
-        for summary in self._summaries(record):
+        for material in self._materials(record):
+            summary = await self._write(material, None)
             for sink in self.sinks:
                 with contextlib.suppress(Exception):
                     where = await sink.file(summary)
-                    self._ledger.outbox.put(summary, [sink.name], at=now)
+                    self._ledger.outbox.put(summary, [Addressee(sink.name)], at=now)
                     for filing in self._ledger.outbox.of(key):
                         if (filing.sink, filing.meeting) == (sink.name, summary.key):
                             self._ledger.outbox.filed(filing, at=now, location=where)

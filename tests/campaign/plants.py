@@ -45,12 +45,10 @@ def filed_before_the_files() -> None:
         if record is None or record.phase is not Phase.ENDED:
             return
         sinks = {sink.name: sink for sink in self.sinks}
-        for summary in self._summaries(record):
-            self._ledger.outbox.put(summary, tuple(sinks), at=self._clock.now())
+        await self._write_editions(record)
         now = self._clock.now()
         self._ledger.sessions.transition(key, Phase.FILED, at=now, retry_at=None)
-        for filing in self._ledger.outbox.of(key):
-            await self._file(filing, sinks.get(filing.sink))
+        await self._filer.file(key, sinks)
 
     Debrief.write_up = write_up  # type: ignore[method-assign]
 

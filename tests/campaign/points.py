@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from locum import files
 from locum.app import daemon as daemon_module
 from locum.app import reaper
 from locum.attendance import Attendance
@@ -287,14 +288,14 @@ def _into_files(passed: Points) -> None:
         before=lambda: passed("sink.before"),
         after=lambda: passed("sink.after"),
     )
-    replace = markdown._replace
+    replace = files.replace_file
 
-    def replacing(path: Path, text: str) -> None:
-        replace(path, text)
+    def replacing(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+        replace(path, content, mode=mode)
         if path.suffix == ".json":
             passed("sink.twin")
 
-    markdown._replace = replacing
+    markdown.replace_file = replacing  # type: ignore[attr-defined]
 
 
 def _into_backups(passed: Points) -> None:

@@ -11,6 +11,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from locum import files
 from locum.cli import root
 from locum.sinks import markdown
 from tests.campaign.disk import fail_by, why_not
@@ -58,15 +59,15 @@ def _status(code: Any) -> int:
 
 
 def _fill_the_sinks(times: int) -> None:
-    replace = markdown._replace
+    replace = files.replace_file
     left = iter(range(times))
 
-    def full(path: Path, text: str) -> None:
+    def full(path: Path, content: bytes, *, mode: int = 0o600) -> None:
         if next(left, None) is not None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        replace(path, text)
+        replace(path, content, mode=mode)
 
-    markdown._replace = full
+    markdown.replace_file = full  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def test_slow_answers(rig: GoogleRig, web: httpx.Client) -> None:
     began = time.monotonic()
     assert web.get(EVENTS).status_code == 200
     assert time.monotonic() - began >= 0.2
-    rig.stage.faults.add(Fault(body="slow", drip_s=0.05))
+    rig.stage.faults.add(Fault(body="slow", drip_s=0.15))
     began = time.monotonic()
     with web.stream("GET", EVENTS) as response:
         parts = list(response.iter_raw())

@@ -292,7 +292,7 @@ def test_a_message_can_come_late_and_be_overtaken(rig: GoogleRig, box: Inbox) ->
     """`delay_s` holds one back; the next doesn't wait for it."""
     _watch(rig, _body(box))
     box.wait_for(1)
-    rig.stage.faults.add(Fault(path="/_push/", delay_s=0.4))
+    rig.stage.faults.add(Fault(path="/_push/", delay_s=1.5))
     rig.stage.insert_event(ANNA, hour(21))
     rig.stage.insert_event(ANNA, hour(22))
     box.stays_at(3)

@@ -179,17 +179,19 @@ def test_a_flood_of_requests_holds_nobody_up(tmp_path: Path) -> None:
     ):
         flooder.connect(str(path))
         flooder.sendall(b"\n" * 60_000)
-        reading = threading.Thread(target=_read_all, args=(flooder,), daemon=True)
+        answers: list[int] = []
+        reading = threading.Thread(target=_count_lines, args=(flooder, answers), daemon=True)
         reading.start()
-        assert call_daemon(path, "status", timeout=timedelta(seconds=2)) == {}
+        assert call_daemon(path, "status", timeout=timedelta(seconds=60)) == {}
+        assert sum(answers) < 60_000  # In between, not after it.
         assert reading.is_alive()  # Or else there was no flood.
         flooder.shutdown(socket.SHUT_RDWR)
         reading.join()
 
 
-def _read_all(sock: socket.socket) -> None:
-    while sock.recv(65536):
-        pass
+def _count_lines(sock: socket.socket, counts: list[int]) -> None:
+    while received := sock.recv(65536):
+        counts.append(received.count(b"\n"))
 
 
 # ── the fuzzer itself ────────────────────────────────────────────────────────────────────

@@ -12,14 +12,15 @@ import json
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import anyio
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from locum.attendance import Attendance, Company, StopSignal, attendances
-from locum.clock import StageClock
+from locum.clock import StageClock, host_now
 from locum.controller import Controller, Setting
 from locum.core.model import (
     Answer,
@@ -52,6 +53,9 @@ from locum.sinks import MarkdownFolder
 from locum.wakeups import Wakeups
 
 SPEED = 60.0
+PATIENCE_S = 60.0
+"""How long to wait, in the host's time, for what must come true: it ends a hang, no more."""
+
 CODE = "abc-defg-hij"
 OTHER = "xyz-wxyz-xyz"
 CREATE = "/proxy/realtime/meeting-session"
@@ -62,13 +66,50 @@ _WORK = CalendarRef("work", "primary")
 AttendanceClass = Callable[[SessionKey, Company, StopSignal], Attendance]
 
 
+class RigClock(StageClock):
+    """A stage's clock that can be moved on, and can go on at another speed."""
+
+    def __init__(self, speed: float) -> None:
+        super().__init__(speed=speed)
+        self._since = self.epoch_host, self.epoch, speed  # One value: threads read it.
+
+    def at_host(self, instant: datetime) -> datetime:
+        host, epoch, speed = self._since
+        return epoch + (instant - host) * speed
+
+    def run_on(self, *, speed: float | None = None, after: timedelta = timedelta(0)) -> None:
+        """Go on from `after` from now; who sleeps already sleeps as long as before."""
+        host = host_now()
+        self.speed = speed or self.speed
+        self._since = host, self.at_host(host) + after, self.speed
+
+
+class Gate:
+    """Stands before a server, and can keep answers back; what was asked is done by then."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.held = ""  #: The path whose answers are kept back; empty for none.
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_in_time(message: Message) -> None:
+            while self.held:  # noqa: ASYNC110 - An event can't cross to this thread.
+                await anyio.sleep(0.005)
+            await send(message)
+
+        is_held = self.held and scope["type"] == "http" and self.held in scope["path"]
+        # A fault cuts a connection by the server's own `send`.
+        await self._app(scope, receive, send_in_time if is_held else send)
+
+
 @dataclass
 class DaemonRig:
     """One daemon at one stage. `boot` starts it, `crash` is a SIGKILL, `stop` a SIGTERM."""
 
     folder: Path
     stage: PikaStage
-    clock: StageClock
+    clock: RigClock
+    gate: Gate
     base_url: str
     policy: Policy
     sinks: tuple[SummarySink, ...]
@@ -168,7 +209,7 @@ class DaemonRig:
         await self.controller._foresight.stop()
         await self._close()
 
-    async def stop(self, within: float = 5.0) -> None:
+    async def stop(self, within: float = PATIENCE_S) -> None:
         """Stop in order; `within` in the host's seconds."""
         await self.wakeups.stop()
         limit = timedelta(seconds=within)
@@ -235,6 +276,20 @@ class DaemonRig:
         if tell:
             self.controller.calendar_changed(_WORK)
 
+    def leap(self, duration: timedelta) -> None:
+        """Let so much of the stage's time have passed, for the stage and for us."""
+        self.clock.run_on(after=duration)
+        if self.is_up:
+            self.wakeups.arm(())  # They were set by the time as it was.
+            self.controller.ask()
+
+    def hold(self, path: str) -> None:
+        """Keep the stage's answers on this path back until `let_go`."""
+        self.gate.held = path
+
+    def let_go(self) -> None:
+        self.gate.held = ""
+
     @contextlib.contextmanager
     def unwritable(self) -> Iterator[None]:
         """Keep the ledger from being written, as a full disk does; it can still be read."""
@@ -288,17 +343,19 @@ async def daemon_rig(
     folder: Path, *, speed: float = SPEED, pika: PikaSettings | None = None, **policy: Any
 ) -> AsyncIterator[DaemonRig]:
     """Answer a rig whose daemon isn't booted yet; it is crashed at the end if it runs."""
-    clock = StageClock(speed=speed)
+    clock = RigClock(speed)
     settings = replace(pika or PikaSettings(ready_after=timedelta(seconds=5)), api_key=_KEY)
     stage = PikaStage(now=clock.now, rooms=Rooms(now=clock.now), settings=settings)
     image = folder / "face.png"
     image.write_bytes(face_png(64) + b"\0" * 2048)
     base = Policy(default_persona="robin", default_engine="pika", personas=frozenset({"robin"}))
-    with served(pikastream_app(stage)) as server:
+    gate = Gate(pikastream_app(stage))
+    with served(gate) as server:
         rig = DaemonRig(
             folder=folder,
             stage=stage,
             clock=clock,
+            gate=gate,
             base_url=server.base_url,
             policy=replace(base, **policy),
             sinks=(MarkdownFolder("markdown", folder / "summaries"),),
@@ -322,9 +379,9 @@ def card(image: Path, name: str = "robin") -> PersonaCard:
     )
 
 
-async def until(condition: Callable[[], object], *, within: float = 15) -> None:
+async def until(condition: Callable[[], object]) -> None:
     """Wait, in the host's time, until something is so."""
-    with anyio.fail_after(within):
+    with anyio.fail_after(PATIENCE_S):
         while not condition():  # noqa: ASYNC110 - Ledger and stage tell nobody.
             await anyio.sleep(0.01)
 

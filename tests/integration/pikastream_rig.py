@@ -112,7 +112,7 @@ async def rigged(folder: Path) -> AsyncIterator[Rig]:
 
 async def eventually(condition: Callable[[], object]) -> None:
     """Wait, in the host's time, for something that happens in the stage's thread."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         while not condition():  # noqa: ASYNC110 - An event can't cross to that thread.
             await anyio.sleep(0.002)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -31,7 +30,9 @@ from locum.rehearsal.clock import HandClock
 from locum.rehearsal.google import GoogleStage, google_app
 from locum.rehearsal.serving import served
 from locum.wakeups import Wakeups
+from tests.integration.daemon_rig import until
 from tests.integration.google_rig import ANNA, BEN, NOW, PRIMARY, GoogleRig, StillClock, meeting
+from tests.ports import free_port
 
 IDLE = timedelta(hours=1)
 HURRY = 20.0
@@ -48,12 +49,6 @@ class HurryClock(HandClock):
         return duration / self.hurry
 
     hurry = HURRY
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -266,10 +261,3 @@ def settings_at(port: int, path: str = "/locum/push", **changes: Any) -> PushSet
         lifetime=timedelta(days=7),
     )
     return replace(base, **changes)
-
-
-async def until(condition: Callable[[], object], *, within: float = 15) -> None:
-    """Wait, in the host's time, until something is so."""
-    with anyio.fail_after(within):
-        while not condition():  # noqa: ASYNC110 - Ledger and stage tell nobody.
-            await anyio.sleep(0.01)

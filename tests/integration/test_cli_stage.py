@@ -416,7 +416,7 @@ def test_stage_is_served_until_interrupted(tmp_path: Path) -> None:
         )
         process.send_signal(signal.SIGINT)
         rest = process.stdout.read()
-        code = process.wait(timeout=30)
+        code = process.wait(timeout=60)
     finally:
         process.kill()
         process.wait()
@@ -479,7 +479,7 @@ def daemon(rig: Rig) -> Iterator[subprocess.Popen[bytes]]:
             stderr=file,
         )
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not _has_read(rig):
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.05)
@@ -561,7 +561,7 @@ def test_a_day_with_the_daemon(rig: Rig, daemon: subprocess.Popen[bytes]) -> Non
     _spend(rig)
     _bad_edit(rig)
     daemon.send_signal(signal.SIGTERM)
-    assert daemon.wait(timeout=30) == 0
+    assert daemon.wait(timeout=60) == 0
     after = locum_does(rig, "status", "--json", *config)
     assert after.returncode == 4
     assert [item["title"] for item in json.loads(after.stdout)["sessions"]] == ["By hand"]

@@ -13,11 +13,13 @@ from pathlib import Path
 import anyio
 import pytest
 
+from locum.config import watch as watching_module
 from locum.config.watch import watch
 
 pytestmark = pytest.mark.anyio
 
-WITHIN = 1.0
+WITHIN = 60.0
+"""How long to wait for what must come true: it ends a hang, and is no promise."""
 
 
 @pytest.fixture
@@ -41,9 +43,9 @@ class Seen:
             self.texts.append(None)
         self._told.set()
 
-    async def wait_for(self, text: str | None, *, within: float = WITHIN) -> None:
+    async def wait_for(self, text: str | None) -> None:
         """Wait until the last call saw `text`."""
-        with anyio.fail_after(within):
+        with anyio.fail_after(WITHIN):
             while not self.texts or self.texts[-1] != text:
                 await self.next()
 
@@ -102,10 +104,8 @@ def with_the_same_size_and_time(path: Path, text: str) -> None:
         with_the_same_size_and_time,
     ],
 )
-async def test_save_is_told_within_a_second(
-    tmp_path: Path, save: Callable[[Path, str], None]
-) -> None:
-    """However an editor saves, each save is told, once and in time."""
+async def test_save_is_told(tmp_path: Path, save: Callable[[Path, str], None]) -> None:
+    """However an editor saves, each save is told, once."""
     path = tmp_path / "locum.toml"
     path.write_text("a = 0")
     async with watching(path) as seen:
@@ -117,17 +117,28 @@ async def test_save_is_told_within_a_second(
     assert seen.texts == ["a = 0", "a = 1", "a = 2"]
 
 
+def test_save_is_told_within_a_second() -> None:
+    """All that is waited for, one after the other: the next look, the watch, and the settling."""
+    gathers = watching_module._GATHER_MS / 1000
+    settles = watching_module._SETTLE * watching_module._SETTLE_ROUNDS
+    assert watching_module._LOOK + gathers + settles <= 1
+
+
 async def test_burst_of_writes_is_told_few_times(tmp_path: Path) -> None:
     """Twenty writes within 0.4 s are one save or two, and the last one counts."""
     path = tmp_path / "locum.toml"
     path.write_text("")
     async with watching(path) as seen:
+        began = time.monotonic()
         for number in range(20):
             path.write_text(f"a = {number}")
             await anyio.sleep(0.02)
+        lasted = time.monotonic() - began
         await seen.wait_for("a = 19")
 
-    assert len(seen.texts) <= 4
+    # On a busy machine it is no burst: no more than one can settle in the time that it took.
+    more = max(lasted - 0.6, 0) / (watching_module._SETTLE + 0.05)
+    assert len(seen.texts) <= 4 + more
 
 
 async def test_file_written_without_end_is_told_all_the_same(tmp_path: Path) -> None:
@@ -135,12 +146,10 @@ async def test_file_written_without_end_is_told_all_the_same(tmp_path: Path) -> 
     path = tmp_path / "locum.toml"
     path.write_text("")
     async with watching(path) as seen:
-        end = time.monotonic() + 2
-        while time.monotonic() < end:
-            path.write_text(f"a = {time.monotonic()}")
-            await anyio.sleep(0.02)
-
-        assert len(seen.texts) >= 2
+        with anyio.fail_after(WITHIN):
+            while len(seen.texts) < 2:
+                path.write_text(f"a = {time.monotonic()}")
+                await anyio.sleep(0.02)
 
 
 async def test_other_files_beside_it_are_not_told(tmp_path: Path) -> None:
@@ -168,11 +177,10 @@ async def test_swapped_link_is_told_in_a_busy_folder(tmp_path: Path) -> None:
     async with watching(path) as seen:
         (tmp_path / "next").symlink_to("two")
         (tmp_path / "next").replace(tmp_path / "now")
-        for number in range(50):
-            (folder / f"other-{number}").write_text("x")
-            await anyio.sleep(0.02)
-            if seen.texts[-1] == "two":
-                break
+        with anyio.fail_after(WITHIN):
+            while seen.texts[-1] != "two":
+                (folder / f"other-{time.monotonic()}").write_text("x")
+                await anyio.sleep(0.02)
 
     assert seen.texts == ["one", "two"]
 
@@ -235,40 +243,48 @@ async def test_edit_during_a_call_is_told_after_it(tmp_path: Path) -> None:
         await seen.wait_for("a = 0")
         await anyio.sleep(0.1)
         path.write_text("a = 1")
-        await seen.wait_for("a = 2", within=2.5)
+        await seen.wait_for("a = 2")
         stop.set()
+
+
+@pytest.fixture
+def rare_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let it look so rarely that whoever waits for a look is found out."""
+    monkeypatch.setattr(watching_module, "_LOOK", 2 * WITHIN)
+    monkeypatch.setattr(watching_module, "_LOOK_MS", 2000 * int(WITHIN))
 
 
 @pytest.mark.parametrize("event", [anyio.Event, asyncio.Event])
 @pytest.mark.parametrize("is_there", [True, False])
 async def test_stop_ends_it_soon(
-    tmp_path: Path, event: Callable[[], anyio.Event | asyncio.Event], *, is_there: bool
+    tmp_path: Path,
+    rare_looks: None,
+    event: Callable[[], anyio.Event | asyncio.Event],
+    *,
+    is_there: bool,
 ) -> None:
-    """Stopping takes well under a second, with a folder and without."""
+    """Stopping waits for no look, with a folder and without."""
     path = (tmp_path if is_there else tmp_path / "none") / "locum.toml"
     seen = Seen(path)
     stop = event()
-    async with anyio.create_task_group() as group:
-        group.start_soon(watch, path, seen.note, stop)
-        await seen.wait_for(None)
-        await anyio.sleep(0.2)
-        began = time.monotonic()
-        stop.set()
-
-    assert time.monotonic() - began < 0.6
+    with anyio.fail_after(WITHIN):
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch, path, seen.note, stop)
+            await seen.wait_for(None)
+            await anyio.sleep(0.2)
+            stop.set()
 
 
 async def test_cancelling_it_leaves_the_callers_event_alone(tmp_path: Path) -> None:
-    """A cancelled watch ends soon, and tells nobody else to stop."""
+    """A cancelled watch ends, with the look that is under way, and tells nobody else to stop."""
     path = tmp_path / "locum.toml"
     seen = Seen(path)
     stop = anyio.Event()
-    async with anyio.create_task_group() as group:
-        group.start_soon(watch, path, seen.note, stop)
-        await seen.wait_for(None)
-        await anyio.sleep(0.2)
-        began = time.monotonic()
-        group.cancel_scope.cancel()
+    with anyio.fail_after(WITHIN):
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch, path, seen.note, stop)
+            await seen.wait_for(None)
+            await anyio.sleep(0.2)
+            group.cancel_scope.cancel()
 
-    assert time.monotonic() - began < 1
     assert not stop.is_set()

@@ -178,7 +178,7 @@ async def test_rule_20_declined_and_accepted_again(tmp_path: Path) -> None:
         rig.show(lasts=1200)
         await _live(rig)
         rig.edit(answer=Answer.DECLINED)
-        await until(lambda: Phase.LEAVING in rig.phases() or Phase.ENDED in rig.phases())
+        await until(lambda: Phase.LIVE not in rig.phases())
         rig.edit(answer=Answer.ACCEPTED)
         await until(lambda: rig.phases() == (Phase.FILED, Phase.LIVE))
         assert rig.stage.peak_in_room == 1
@@ -219,9 +219,9 @@ async def test_rule_51_missed_is_told_once(tmp_path: Path) -> None:
     """Down over the whole meeting: one record of it, however often we start after that."""
     async with daemon_rig(tmp_path, pika=FAST) as rig:
         rig.boot()
-        event = rig.show(starts_in=60, lasts=60)
+        rig.show(starts_in=300, lasts=60)
         await rig.crash()
-        await until(lambda: event.end is not None and rig.clock.now() > event.end)
+        rig.leap(seconds(361))
         for _ in range(3):
             rig.boot()
             await asyncio.sleep(0.1)
@@ -241,10 +241,13 @@ async def test_a_stop_files_what_there_is_before_it_returns(tmp_path: Path) -> N
         rig.boot()
         rig.show("one", code=CODE)
         await _live(rig)
-        rig.fault(path=CREATE, delay_s=0.5)
+        rig.hold(CREATE)
         rig.show("two", code=OTHER)
         await until(lambda: rig.joins() == 2)
-        await rig.stop()
+        stopping = asyncio.ensure_future(rig.stop())
+        await asyncio.sleep(0.1)
+        rig.let_go()
+        await stopping
         assert rig.live() == ()
         assert "Meeting one" in {summary["title"] for summary in rig.filed()}
         rig.boot()
@@ -256,7 +259,7 @@ async def test_a_stop_files_what_there_is_before_it_returns(tmp_path: Path) -> N
 async def test_a_join_that_waits_goes_on_after_a_restart(tmp_path: Path) -> None:
     """Stopped between two attempts: the next process makes the second one."""
     async with daemon_rig(tmp_path, pika=FAST) as rig:
-        rig.fault(path=CREATE, status=503, headers={"retry-after": "60"})
+        rig.fault(path=CREATE, status=503, headers={"retry-after": "150"})
         rig.boot()
         rig.show()
         await until(rig.waits_to_retry)
@@ -321,8 +324,8 @@ async def test_open_sessions_of_a_calendar_that_is_gone(tmp_path: Path) -> None:
         await rig.crash()
         rig.watched = ()
         rig.boot()
-        await until(lambda: not rig.live(), within=30)
-        await until(lambda: set(rig.phases()) == {Phase.FILED}, within=30)
+        await until(lambda: not rig.live())
+        await until(lambda: set(rig.phases()) == {Phase.FILED})
         assert rig.joins() == 41
         assert rig.stage.peak_in_room == 1
 
@@ -334,7 +337,7 @@ async def test_a_live_session_outlives_its_engines_config(tmp_path: Path) -> Non
     """The engine was taken out of the config: its live session is left by it all the same."""
     async with daemon_rig(tmp_path, pika=FAST) as rig:
         rig.boot()
-        rig.show(lasts=60)
+        rig.show(lasts=120)
         await _live(rig)
         rig.controller.change_setting(rig.setting(engines={}))
         await until(lambda: rig.phases() == (Phase.FILED,))
@@ -359,13 +362,14 @@ async def test_an_engine_that_was_renamed_between_two_attempts(tmp_path: Path) -
 
 async def test_a_meeting_of_days_isnt_entered_anew(tmp_path: Path) -> None:
     """Sent away from a meeting of three days, we remember it for longer than a day."""
-    async with daemon_rig(tmp_path, speed=20_000, max_length=timedelta(minutes=30)) as rig:
+    short = timedelta(minutes=30)
+    async with daemon_rig(tmp_path, speed=600, max_length=short, grace=short) as rig:
         rig.boot(controlled=False)
         event = rig.show(lasts=72 * 3600)
         rig.controller.pass_once()
         await until(lambda: rig.phases() == (Phase.ENDED,))
         assert rig.record.end_reason is EndReason.LENGTH_CAP
-        await until(lambda: rig.clock.now() > event.start + timedelta(hours=30))
+        rig.leap(timedelta(hours=30))
         for _ in range(2):
             rig.controller.pass_once()
             await asyncio.sleep(0.05)

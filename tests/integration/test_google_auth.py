@@ -193,7 +193,7 @@ def test_the_failed_pages_address_can_be_pasted(rig: GoogleRig) -> None:
     sign_in(
         rig.account,
         open_browser=False,
-        prompt=lambda _: failed.get(timeout=10),
+        prompt=lambda _: failed.get(timeout=60),
         tell=person.tell,
     )
     assert read_token(rig.account).refresh_token
@@ -222,7 +222,7 @@ def test_a_wrong_paste_is_explained_and_asked_again(rig: GoogleRig) -> None:
     sign_in(
         rig.account,
         open_browser=False,
-        prompt=lambda _: pasted.get(timeout=10),
+        prompt=lambda _: pasted.get(timeout=60),
         tell=person.tell,
     )
     refusals = [text for text in person.told if text.startswith("Not taken")]
@@ -636,7 +636,7 @@ async def test_many_sources_renew_one_sign_in_once(rig: GoogleRig) -> None:
 def _hold_lock(path: Path, ready: Any, release: Any) -> None:
     with token_lock(path, within=timedelta(seconds=5)):
         ready.set()
-        release.wait(30)
+        release.wait(120)
 
 
 @pytest.mark.anyio
@@ -648,7 +648,7 @@ async def test_another_processs_lock_is_waited_for_and_not_for_ever(rig: GoogleR
     holder = context.Process(target=_hold_lock, args=(rig.account.token_file, ready, release))
     holder.start()
     try:
-        assert await anyio.to_thread.run_sync(ready.wait, 30)
+        assert await anyio.to_thread.run_sync(ready.wait, 60)
         source = rig.source(request_timeout=timedelta(seconds=0.3))
         with pytest.raises(TransientError, match=r"work\.json\.lock"):
             await source.read(PRIMARY, WINDOW)

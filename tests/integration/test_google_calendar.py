@@ -80,7 +80,7 @@ async def source(rig: GoogleRig) -> AsyncIterator[GoogleCalendarSource]:
 
 def await_idle_threads() -> None:
     """Wait until no thread reads a calendar any more."""
-    ends = time.monotonic() + 3
+    ends = time.monotonic() + 60
     while _THREADS._idle_semaphore._value < len(_THREADS._threads):
         assert time.monotonic() < ends
         time.sleep(0.01)
@@ -472,11 +472,9 @@ async def test_nobody_there_is_transient(rig: GoogleRig) -> None:
 async def test_a_silent_server_is_given_up_after_the_request_timeout(rig: GoogleRig) -> None:
     """One silence is bounded."""
     source = rig.source(request_timeout=timedelta(seconds=0.3))
-    rig.stage.faults.add(Fault(path=EVENTS, delay_s=30))
-    began = time.monotonic()
+    rig.stage.faults.add(Fault(path=EVENTS, delay_s=300))
     with pytest.raises(TransientError, match="timed out"):
         await source.read(PRIMARY, WINDOW)
-    assert time.monotonic() - began < 5
     await source.aclose()
 
 
@@ -484,11 +482,9 @@ async def test_a_dripping_server_is_given_up_after_the_deadline(rig: GoogleRig) 
     """No silence is long enough for the timeout, yet the reading ends, and its thread too."""
     source = rig.source(read_deadline=timedelta(seconds=3))
     await source.read(PRIMARY, WINDOW)
-    rig.stage.faults.add(Fault(path=EVENTS, drip_s=0.2))
-    began = time.monotonic()
+    rig.stage.faults.add(Fault(path=EVENTS, drip_s=0.2, body=b" " * 10_000))
     with pytest.raises(TransientError, match="took over 3 s"):
         await source.read(PRIMARY, WINDOW)
-    assert time.monotonic() - began < 6
     # Cut off, not left behind to listen for minutes.
     await anyio.to_thread.run_sync(await_idle_threads)
     assert (await source.read(PRIMARY, WINDOW)).events == ()
@@ -497,9 +493,9 @@ async def test_a_dripping_server_is_given_up_after_the_deadline(rig: GoogleRig) 
 
 async def test_a_cancelled_reading_leaves_no_thread_behind(rig: GoogleRig) -> None:
     """Stopping the daemon doesn't wait for Google."""
-    source = rig.source(request_timeout=timedelta(seconds=60))
+    source = rig.source(request_timeout=timedelta(seconds=300))
     await source.read(PRIMARY, WINDOW)
-    rig.stage.faults.add(Fault(path=EVENTS, delay_s=60))
+    rig.stage.faults.add(Fault(path=EVENTS, delay_s=300))
     with anyio.move_on_after(0.3) as scope:
         await source.read(PRIMARY, WINDOW)
     assert scope.cancelled_caught
@@ -591,25 +587,20 @@ async def test_an_endless_answer_is_refused(
     assert (await source.read(PRIMARY, WINDOW)).events == ()
 
 
-async def test_a_loop_is_not_blocked_while_reading(
-    rig: GoogleRig, source: GoogleCalendarSource
-) -> None:
+async def test_a_loop_is_not_blocked_while_reading(rig: GoogleRig) -> None:
     """Google's client blocks its own thread, not the daemon's."""
+    source = rig.source(request_timeout=timedelta(seconds=100))
     await source.read(PRIMARY, WINDOW)
-    rig.stage.faults.add(Fault(path=EVENTS, delay_s=0.5))
-    gaps: list[float] = []
-
-    async def measure() -> None:
-        while True:
-            began = time.monotonic()
-            await anyio.sleep(0.01)
-            gaps.append(time.monotonic() - began)
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(measure)
-        await source.read(PRIMARY, WINDOW)
-        tasks.cancel_scope.cancel()
-    assert len(gaps) > 10
+    rig.stage.faults.add(Fault(path=EVENTS, delay_s=100))
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(source.read, PRIMARY, WINDOW)
+            while rig.stage.faults.pending():  # noqa: ASYNC110 - The stage tells nobody.
+                await anyio.sleep(0.01)
+            for _ in range(10):
+                await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()
+    await source.aclose()
 
 
 async def test_readings_of_several_calendars_may_be_asked_at_once(rig: GoogleRig) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from locum.core.channels import Channel, ChannelState
 from locum.core.model import (
@@ -24,7 +25,10 @@ from locum.core.model import (
     OccurrenceKey,
     TimeWindow,
 )
+from locum.core.transcript import Source, Utterance
+from locum.database import write_instant
 from locum.ledger import (
+    Addressee,
     Database,
     Ledger,
     StaleError,
@@ -33,6 +37,7 @@ from locum.ledger.schema import MIGRATIONS
 from locum.ports import Attendance, EngineNote, Summary
 from tests.integration.ledger_rig import (
     claim,
+    claimed,
     reading,
     stay,
 )
@@ -328,26 +333,113 @@ def summary(key: str = "weekly@20261123T100000Z") -> Summary:
     )
 
 
+BOTH = (Addressee("notes"), Addressee("mail", can_revise=False))
+
+
 def test_putting_a_summary_twice_files_it_once(ledger: Ledger) -> None:
     """A crash between putting and filing can't double it, nor undo what was filed."""
     outbox = ledger.outbox
-    outbox.put(summary(), ["notes", "mail"], at=TEN)
+    outbox.put(summary(), BOTH, at=TEN)
     [mail, notes] = outbox.of(stay().key)
-    assert (mail.sink, notes.sink, notes.summary) == ("mail", "notes", summary())
+    assert (mail.sink, notes.sink) == ("mail", "notes")
+    assert outbox.summary(stay().key, summary().key) == summary()
     outbox.filed(notes, at=at(1), location="/tmp/x.md")
     outbox.failed(mail, retry_at=at(5), problem="p" * 5000)
-    outbox.put(replace(summary(), title="Changed"), ["notes", "mail"], at=at(2))
+    outbox.put(replace(summary(), title="Changed"), BOTH, at=at(2))
     [mail, notes] = outbox.of(stay().key)
     assert (notes.filed_at, notes.location, notes.attempts) == (at(1), "/tmp/x.md", 1)
     assert (mail.retry_at, mail.attempts, mail.filed_at) == (at(5), 1, None)
     assert mail.problem is not None
     assert len(mail.problem) == 2000
-    assert {each.summary.title for each in (mail, notes)} == {"Weekly sync"}
+    [edition] = outbox.editions(stay().key).values()
+    assert edition.summary.title == "Weekly sync"
+
+
+def test_a_new_edition_is_filed_again_where_it_can_be(ledger: Ledger) -> None:
+    """A folder gets every edition; a mail that was sent only one that says more."""
+    outbox = ledger.outbox
+    outbox.put(summary(), BOTH, at=TEN, material="1", said="a")
+    for filing in outbox.of(stay().key):
+        outbox.filed(filing, at=at(1), location="there", edition=1)
+    second = replace(summary(), edition=2, title="Second")
+    outbox.put(second, BOTH, at=at(2), material="2", said="a")
+    [mail, notes] = outbox.of(stay().key)
+    assert (mail.filed_at, notes.filed_at) == (at(1), None)
+    # What was under way is the edition before: the new one still waits.
+    outbox.filed(notes, at=at(3), location="there", edition=1)
+    assert outbox.of(stay().key)[1].filed_at is None
+    outbox.put(replace(second, edition=3), BOTH, at=at(4), material="3", said="b")
+    assert [each.filed_at for each in outbox.of(stay().key)] == [None, None]
+    assert [each.title for each in [outbox.summary(stay().key, summary().key)] if each] == [
+        "Second"
+    ]
+
+
+def test_what_can_not_be_taken_back_is_held_for_a_while(ledger: Ledger) -> None:
+    """A mail waits for what is awaited; `release` lets it go, `again` sends it once more."""
+    held = Addressee("mail", can_revise=False, not_before=at(30))
+    ledger.outbox.put(summary(), [held], at=TEN)
+    [mail] = ledger.outbox.of(stay().key)
+    assert mail.retry_at == at(30)
+    ledger.outbox.release(stay().key, "mail")
+    [mail] = ledger.outbox.open()
+    assert mail.retry_at is None
+    ledger.outbox.filed(mail, at=at(1), location="sent", edition=1)
+    assert ledger.outbox.open() == ()
+    assert ledger.outbox.again(stay().key) == 1
+    assert [each.sink for each in ledger.outbox.open()] == ["mail"]
+
+
+def test_a_ledger_from_before_editions_keeps_its_summaries(tmp_path: Path) -> None:
+    """Each stood with every sink; now it stands once, and its filings as they were."""
+    old = tmp_path / "old.db"
+    connection = sqlite3.connect(old)
+    for script in MIGRATIONS[:8]:
+        connection.executescript(script)
+    body = TypeAdapter(Summary).dump_json(summary()).decode()
+    for sink in ("mail", "notes"):
+        connection.execute(
+            "INSERT INTO filings (meeting, session, sink, summary, put_at, filed_at) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (summary().key, summary().session, sink, body, write_instant(TEN), None),
+        )
+    connection.execute("PRAGMA user_version = 8")
+    connection.commit()
+    connection.close()
+    ledger = Ledger(Database(old))
+    assert [each.sink for each in ledger.outbox.of(stay().key)] == ["mail", "notes"]
+    [edition] = ledger.outbox.editions(stay().key).values()
+    assert (edition.summary, edition.put_at) == (summary(), TEN)
+    ledger.close()
+
+
+# ── what was said ────────────────────────────────────────────────────────────────────────
+
+
+def test_what_was_said_is_kept_word_for_word(ledger: Ledger) -> None:
+    """By session, in the order in which it was heard; one source can tell all anew."""
+    key = claimed(ledger)
+    heard = Utterance("", "Dana", "\u202e Hi 😀\u0000", at(1), at(2), Source.EARS)
+    ours = Utterance("", "Robin", "Hello", at(1), None, Source.CHAT, by_us=True)
+    ledger.transcripts.add(key, [heard, ours])
+    ledger.transcripts.add(key, [replace(heard, text="x" * 50_000)])
+    found = ledger.transcripts.of(key)
+    assert [replace(each, id="") for each in found[:2]] == [heard, ours]
+    assert len(found[2].text) == 20_000
+    late = replace(heard, source=Source.MEET_TRANSCRIPT)
+    for _ in range(2):
+        ledger.transcripts.replace_source(key, Source.MEET_TRANSCRIPT, [late])
+    assert [each.source for each in ledger.transcripts.of(key)] == [
+        *(Source.EARS, Source.CHAT, Source.EARS),
+        Source.MEET_TRANSCRIPT,
+    ]
+    ledger.sessions.forget_heard(key)
+    assert ledger.transcripts.of(key) == ()
 
 
 def test_the_newest_filings_come_first(ledger: Ledger) -> None:
     """For `status`, as many as asked for."""
-    ledger.outbox.put(summary(), ["notes"], at=TEN)
-    ledger.outbox.put(summary("later@20261123T110000Z"), ["notes"], at=at(60))
+    ledger.outbox.put(summary(), [Addressee("notes")], at=TEN)
+    ledger.outbox.put(summary("later@20261123T110000Z"), [Addressee("notes")], at=at(60))
     found = [each.meeting for each in ledger.outbox.newest(1)]
     assert found == ["later@20261123T110000Z"]

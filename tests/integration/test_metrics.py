@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from locum.errors import PermanentError
 from locum.metrics import Metrics, serve_metrics
+from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -32,12 +33,12 @@ def well() -> Mapping[str, object]:
 
 @asynccontextmanager
 async def pages(
-    metrics: Metrics | None = None, health: object = well
+    metrics: Metrics | None = None, health: object = well, port: int = 0
 ) -> AsyncIterator[httpx.AsyncClient]:
     assert callable(health)
     async with (
-        serve_metrics(metrics or Metrics(), port=0, health=health) as port,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+        serve_metrics(metrics or Metrics(), port=port, health=health) as bound,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{bound}", trust_env=False) as client,
     ):
         yield client
 
@@ -52,7 +53,7 @@ async def raw(port: int, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request)
     try:
-        return await asyncio.wait_for(reader.read(), 10)
+        return await asyncio.wait_for(reader.read(), 60)
     except ConnectionResetError:
         return b""
     finally:
@@ -213,12 +214,12 @@ async def test_what_is_no_request_is_turned_away(request_bytes: bytes) -> None:
 
 async def test_silent_clients_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections that say nothing hold no place for long, and don't pile up."""
-    monkeypatch.setattr("locum.httpserver._REQUEST_S", 0.5)
+    monkeypatch.setattr("locum.httpserver._REQUEST_S", 1.5)
     async with pages() as client:
         silent = [
             await asyncio.open_connection("127.0.0.1", port_of(client)) for _ in range(40)
         ]
-        ends = [await asyncio.wait_for(reader.read(), 10) for reader, _ in silent[:16]]
+        ends = [await asyncio.wait_for(reader.read(), 60) for reader, _ in silent[:16]]
         assert ends == [b""] * 16
         assert (await client.get("/healthz")).status_code == 200
         for _, writer in silent:
@@ -243,11 +244,11 @@ async def test_a_taken_port_is_named() -> None:
 
 async def test_stopping_frees_the_port_even_with_clients_waiting() -> None:
     """Leaving the block ends open connections, and the port can be used at once."""
-    async with pages() as client:
-        port = port_of(client)
+    port = free_port()
+    async with pages(port=port) as client:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         await client.get("/healthz")
-    assert await asyncio.wait_for(reader.read(), 5) == b""
+    assert await asyncio.wait_for(reader.read(), 60) == b""
     writer.close()
     async with serve_metrics(Metrics(), port=port, health=well) as again:
         assert again == port

@@ -31,6 +31,7 @@ from tests.integration.daemon_rig import daemon_rig, room, seconds, until
 from tests.integration.notices_rig import (
     BEFORE,
     TOKEN,
+    Owner,
     Pigeonhole,
     compile_apprise,
     owner_of,
@@ -72,6 +73,12 @@ def soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notifying, "_PAUSE_S", 0.02)
 
 
+def _all_tried(owner: Owner) -> bool:
+    """Whether each target was tried for the one notice."""
+    tried = [each.attempts > 0 for each in owner.deliveries()]
+    return len(tried) == 2 and all(tried)
+
+
 def ways(receiver: Receiver) -> list[str]:
     return sorted(each.way for each in receiver.received)
 
@@ -83,12 +90,12 @@ async def test_both_targets_are_told_before_the_join(tmp_path: Path) -> None:
     """A phone and a webhook get the same words: when, why, at what cost, and the way out."""
     with receiving(tmp_path) as (receiver, targets):
         async with (
-            daemon_rig(tmp_path, pika=FAST, speed=25.0) as rig,
+            daemon_rig(tmp_path, pika=FAST, speed=10.0) as rig,
             owner_of(rig, targets) as owner,
         ):
             owner.begin()
             event = rig.show("7k2q@google.com", starts_in=AHEAD, title="Budget [round](x)")
-            await until(lambda: len(receiver.received) == 2, within=40)
+            await until(lambda: len(receiver.received) == 2)
             assert rig.clock.now() < event.start - rig.policy.lead
             phone, hook = sorted(receiver.received, key=lambda each: each.way, reverse=True)
             assert (phone.way, phone.place) == ("ntfy", "phone")
@@ -106,20 +113,18 @@ async def test_once_although_it_is_killed_again_and_again(tmp_path: Path) -> Non
     with receiving(tmp_path) as (receiver, targets):
         receiver.faults.add(Fault(status=503, times=None))
         async with (
-            daemon_rig(tmp_path, pika=FAST, speed=25.0) as rig,
+            daemon_rig(tmp_path, pika=FAST, speed=10.0) as rig,
             owner_of(rig, targets) as owner,
         ):
             owner.begin()
             rig.show(starts_in=AHEAD)
-            await until(
-                lambda: [each.attempts for each in owner.deliveries()] >= [1, 1], within=40
-            )
+            await until(lambda: _all_tried(owner))
             await owner.crash()
             assert receiver.received == ()
             receiver.faults.clear()
             for _ in range(3):
                 owner.begin()
-                await until(lambda: not rig.ledger.notices.waiting_targets(), within=40)
+                await until(lambda: not rig.ledger.notices.waiting_targets())
                 await owner.crash()
             assert ways(receiver) == ["json", "ntfy"]
 
@@ -129,12 +134,12 @@ async def test_a_receiver_that_was_down_gets_it_when_it_is_up(tmp_path: Path) ->
     with receiving(tmp_path) as (receiver, targets):
         receiver.faults.add(Fault(path="hook", status=500, times=2))
         async with (
-            daemon_rig(tmp_path, pika=FAST, speed=25.0) as rig,
+            daemon_rig(tmp_path, pika=FAST, speed=10.0) as rig,
             owner_of(rig, targets) as owner,
         ):
             owner.begin()
             rig.show(starts_in=AHEAD)
-            await until(lambda: len(receiver.received) == 2, within=60)
+            await until(lambda: len(receiver.received) == 2)
             await until(lambda: not rig.ledger.notices.waiting_targets())
             assert [each.way for each in receiver.received] == ["ntfy", "json"]
             assert sorted(each.attempts for each in owner.deliveries()) == [1, 3]
@@ -145,10 +150,14 @@ async def test_a_receiver_that_hangs_delays_no_join(tmp_path: Path) -> None:
     with receiving(tmp_path) as (receiver, targets):
         patient_in(tmp_path)
         receiver.faults.add(Fault(path="/?", delay_s=60, times=None))
-        async with daemon_rig(tmp_path, pika=FAST) as rig, owner_of(rig, targets) as owner:
+        async with (
+            daemon_rig(tmp_path, pika=FAST, speed=10.0) as rig,
+            owner_of(rig, targets) as owner,
+        ):
             owner.begin()
-            rig.show(starts_in=400, lasts=3000)
-            await until(lambda: ways(receiver) == ["json"], within=40)
+            rig.show(starts_in=600, lasts=3000)
+            await until(lambda: ways(receiver) == ["json"])
+            rig.leap(seconds(600))
             await until(lambda: rig.phases() == (Phase.LIVE,))
             outcomes = {each.target[:4]: each.outcome for each in owner.deliveries()}
             assert outcomes == {"json": Outcome.SENT, "ntfy": None}
@@ -164,10 +173,13 @@ def patient_in(folder: Path) -> None:
 async def test_an_answer_that_drips_is_cut_off(tmp_path: Path) -> None:
     """A byte now and then keeps every read alive; the process that waits for it is ended."""
     with receiving(tmp_path) as (receiver, found):
-        target, _ = Targets(found._urls_file, limit=timedelta(seconds=3))()
         receiver.faults.add(Fault(drip_s=0.2, times=None))
-        with pytest.raises(TransientError, match="not delivered within 3 s"):
-            await target.send(NOTICE)
+        for limit_s in (3, 9, 27, 81):
+            target, _ = Targets(found._urls_file, limit=timedelta(seconds=limit_s))()
+            with pytest.raises(TransientError, match=f"not delivered within {limit_s} s"):
+                await target.send(NOTICE)
+            if receiver.received:  # On a busy machine it may not even have begun.
+                break
         assert ways(receiver) == ["ntfy"]
 
 
@@ -189,12 +201,16 @@ async def test_too_late_is_dropped_and_written_down(tmp_path: Path) -> None:
     """Nobody could be told until the join: the notice is worth nothing any more."""
     with receiving(tmp_path) as (receiver, targets):
         receiver.faults.add(Fault(status=503, times=None))
-        async with daemon_rig(tmp_path, pika=FAST) as rig, owner_of(rig, targets) as owner:
+        async with (
+            daemon_rig(tmp_path, pika=FAST, speed=10.0) as rig,
+            owner_of(rig, targets) as owner,
+        ):
             owner.begin()
-            rig.show(starts_in=200, lasts=3000)
+            rig.show(starts_in=600, lasts=3000)
+            await until(lambda: _all_tried(owner))
+            rig.leap(seconds(600))
             await until(
-                lambda: {each.outcome for each in owner.deliveries()} == {Outcome.EXPIRED},
-                within=60,
+                lambda: {each.outcome for each in owner.deliveries()} == {Outcome.EXPIRED}
             )
             receiver.faults.clear()
             await until(lambda: rig.phases() == (Phase.LIVE,))
@@ -215,14 +231,12 @@ async def test_secrets_are_in_no_log_and_not_in_the_ledger(
         urls = tmp_path / "notify.urls"
         urls.write_text(urls.read_text().replace("/phone", f"/{TOKEN}"))
         async with (
-            daemon_rig(tmp_path, pika=FAST, speed=25.0) as rig,
+            daemon_rig(tmp_path, pika=FAST, speed=10.0) as rig,
             owner_of(rig, targets) as owner,
         ):
             owner.begin()
             rig.show(starts_in=AHEAD)
-            await until(
-                lambda: [each.attempts for each in owner.deliveries()] >= [1, 1], within=40
-            )
+            await until(lambda: _all_tried(owner))
             problems = [each.problem or "" for each in owner.deliveries()]
             await owner.crash()
         told = "\n".join([*map(repr, logs), caplog.text, *problems])
@@ -253,7 +267,7 @@ async def test_a_process_that_sends_ends_with_the_daemon(tmp_path: Path) -> None
         process = await anyio.open_process(
             [sys.executable, "-c", code, str(tmp_path / "notify.urls")], cwd=ROOT
         )
-        await until(lambda: receiver.log.count == 1, within=30)
+        await until(lambda: receiver.log.count == 1)
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         [child] = await anyio.to_thread.run_sync(lambda: children.read_text().split())
         process.kill()
@@ -433,7 +447,7 @@ async def test_the_loop_wakes_for_it(tmp_path: Path, hole: Pigeonhole) -> None:
 
 async def test_moved_cancelled_and_skipped(tmp_path: Path, hole: Pigeonhole) -> None:
     """Every change of mind arrives, in order, and none twice."""
-    async with daemon_rig(tmp_path) as rig, owner_of(rig, [hole]) as owner:
+    async with daemon_rig(tmp_path, speed=20) as rig, owner_of(rig, [hole]) as owner:
         owner.begin()
         event = rig.show(starts_in=AHEAD)
         assert event.end is not None
@@ -477,11 +491,10 @@ async def test_a_meeting_missed_while_it_was_down(tmp_path: Path, hole: Pigeonho
     """Killed before the join, back after the end: told then, once."""
     async with daemon_rig(tmp_path) as rig, owner_of(rig, [hole]) as owner:
         owner.begin()
-        event = rig.show(starts_in=100, lasts=60)
+        rig.show(starts_in=500, lasts=60)
         await until(lambda: hole.kinds() == [Kind.BEFORE])
         await owner.crash()
-        assert event.end is not None
-        await until(lambda: event.end is not None and rig.clock.now() > event.end)
+        rig.leap(seconds(561))
         for _ in range(2):
             owner.begin()
             await until(lambda: rig.phases() == (Phase.MISSED,))
@@ -555,7 +568,7 @@ async def test_a_lost_join_is_told_with_its_room(tmp_path: Path, hole: Pigeonhol
         rig.fault(path="/proxy/realtime/meeting-session", method="POST", after=True)
         owner.begin()
         rig.show(starts_in=40, lasts=3600)
-        await until(lambda: Kind.ORPHAN in hole.kinds(), within=40)
+        await until(lambda: Kind.ORPHAN in hole.kinds())
         assert rig.record.end_reason is EndReason.LOST_JOIN
         assert f"Room: {rig.record.room.url}" in hole.notices[0].body
 

@@ -36,10 +36,12 @@ def anyio_backend() -> str:
 
 
 @contextlib.asynccontextmanager
-async def hearing(folder: Path, **policy: Any) -> AsyncIterator[DaemonRig]:
-    """A rig whose engine hears; slow enough for five seconds to be told from ten."""
+async def hearing(
+    folder: Path, *, speed: float = 10, **policy: Any
+) -> AsyncIterator[DaemonRig]:
+    """A rig whose engine hears."""
     pika = PikaSettings(ready_after=seconds(2), give_back_notes=_NOTES)
-    async with daemon_rig(folder, speed=10, pika=pika, **policy) as rig:
+    async with daemon_rig(folder, speed=speed, pika=pika, **policy) as rig:
 
         def equip(engine: PikaStreamEngine) -> HearingEngine:
             return HearingEngine(engine, rig.stage, rig.clock.sleep)
@@ -64,6 +66,7 @@ async def test_anybody_can_make_it_leave_within_five_seconds(tmp_path: Path) -> 
         rig.boot()
         rig.show()
         await _live(rig)
+        rig.clock.run_on(speed=1)  # A busy machine has its share of the five seconds.
         rooms = rig.stage.rooms
         rooms.enter(CODE, "Dana")
         rooms.say(CODE, "Dana", "Our customers can opt out of the newsletter.")
@@ -123,6 +126,10 @@ async def test_what_was_heard_is_deleted_if_the_config_says_so(
         assert kept is not forget
         assert [note["text"] for note in summary["notes"]] == ([] if forget else [_NOTES])
         assert ("opted out" in summary["source"]) is forget
+        assert [said["text"] for said in summary["transcript"]] == (
+            [] if forget else ["opt out"]
+        )
+        assert bool(rig.ledger.transcripts.of(rig.record.key)) is not forget
 
 
 async def test_who_it_is_stands_in_the_chat(tmp_path: Path) -> None:

@@ -34,8 +34,8 @@ def home(rig: DaemonRig) -> Household:
     return made
 
 
-async def attended(rig: DaemonRig, uid: str) -> None:
-    rig.show(uid, lasts=40)
+async def attended(rig: DaemonRig, uid: str, *, lasts: float = 40) -> None:
+    rig.show(uid, lasts=lasts)
     await until(lambda: len(rig.filed()) == int(uid))
 
 
@@ -108,7 +108,7 @@ async def test_a_cloned_voice_is_the_one_that_is_heard(rig: DaemonRig, home: Hou
     rig.stage.configure(voices=rig.stage.settings.voices | {"voice_robin_1"})
     rig.personas = {"robin": home.card()}
     rig.boot()
-    await attended(rig, "1")
+    await attended(rig, "1", lasts=180)
 
     assert [state.request.voice_id for state in rig.stage.sessions()] == ["voice_robin_1"]
     clone = clones_of(home.folder())["pika"]

@@ -642,12 +642,12 @@ def test_sums_over_ten_thousand_attempts_are_quick(rig: Rig) -> None:
             [(number, number, number % 50) for number in range(2, 10_002)],
         )
 
-    began = time.perf_counter()
+    began = time.process_time()
     for number in range(20):
         rig.purse.tally(at(1)).admit(
             stay_of(held(number + 1, at(1), 30, organizer="o1")), PRICE
         )
-    lasted = (time.perf_counter() - began) / 20
+    lasted = (time.process_time() - began) / 20
 
     assert rig.purse.month(at(1)).spent == 10_000 * micros(1)
     print(f"{lasted * 1000:.2f} ms a verdict")

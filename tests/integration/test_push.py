@@ -17,12 +17,15 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
+from locum.calendars.google_push import GooglePush
 from locum.core.channels import ChannelState
 from locum.core.model import CalendarRef
 from locum.push.bell import APART, SOON
 from locum.rehearsal.faults import Fault
+from tests.integration.daemon_rig import PATIENCE_S, until
 from tests.integration.google_rig import ANNA, BEN, PRIMARY
-from tests.integration.push_rig import IDLE, PushRig, free_port, push_rig, settings_at, until
+from tests.integration.push_rig import IDLE, PushRig, push_rig, settings_at
+from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
 BENS = CalendarRef("work", BEN)
@@ -99,17 +102,28 @@ async def test_rule_61_a_burst_becomes_one_read(rig: PushRig) -> None:
     assert rig.messages("changed") == 50
 
 
-async def test_a_message_during_a_read_brings_exactly_one_more(rig: PushRig) -> None:
+async def test_a_message_during_a_read_brings_exactly_one_more(
+    rig: PushRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What that read may have passed is seen by the next, which doesn't run beside it."""
+    poll, may_end = rig.polling.poll, anyio.Event()
+
+    async def held(calendar: CalendarRef) -> timedelta | None:
+        wait = await poll(calendar)
+        await may_end.wait()
+        return wait
+
     await rig.open_up()
-    rig.stage.faults.add(Fault(path="/events?", delay_s=0.6))
+    monkeypatch.setattr(rig.polling, "poll", held)
     rig.edit("First")
     await until(rig.reads)
     for number in range(3):
         await rig.post(rig.message())
         rig.edit(f"More {number}")
+    await until(lambda: rig.messages("changed") == 7)
     await anyio.sleep(0.2)
     assert rig.reads() == 1
+    may_end.set()
     await until(lambda: len(rig.titles()) == 4)
     await anyio.sleep(0.3)
     assert rig.reads() == 2
@@ -293,7 +307,7 @@ async def test_what_was_asked_for_in_vain_leaves_no_channel(
 ) -> None:
     """Nobody was told that it is open: asking by its id once more shows it."""
     if by_crash:
-        rig.stage.faults.add(Fault(path=WATCH, after=True, delay_s=0.3))
+        rig.stage.faults.add(Fault(path=WATCH, after=True, delay_s=1))
         look = asyncio.ensure_future(rig.push.look())
         await until(rig.watches)
         look.cancel()
@@ -323,6 +337,7 @@ async def test_a_restored_ledgers_channels_are_opened_anew(rig: PushRig) -> None
     rig.run()
     await until(lambda: before not in rig.open_ids())
     await until(lambda: rig.push.covers(PRIMARY))
+    await until(lambda: before not in [each.id for each in rig.known()])
     assert len(rig.open_ids()) == len(rig.known()) == 1
 
 
@@ -454,11 +469,16 @@ async def test_an_address_that_google_refuses_is_no_bad_sign_in(rig: PushRig) ->
 
 async def test_a_hanging_request_keeps_no_calendar_from_being_read(rig: PushRig) -> None:
     """Channels are asked for beside the reads, not among them."""
-    rig.stage.faults.add(Fault(path=WATCH, delay_s=30))
+    await rig.pusher.aclose()
+    patient = replace(rig.google.account, request_timeout=timedelta(seconds=100))
+    rig.pusher = GooglePush(patient, clock=rig.clock)
+    rig.change(rig.settings)
+    rig.stage.faults.add(Fault(path=WATCH, delay_s=100))
     look = asyncio.ensure_future(rig.push.look())
     await until(rig.watches)
-    with anyio.fail_after(3):
+    with anyio.fail_after(PATIENCE_S):
         assert await rig.polling.poll(PRIMARY) is not None
+    assert not look.done()
     look.cancel()
     await asyncio.gather(look, return_exceptions=True)
 
@@ -531,7 +551,7 @@ async def test_a_full_disk_opens_nothing_and_loses_no_message(rig: PushRig) -> N
 # ── the receiver ─────────────────────────────────────────────────────────────────────────
 
 
-async def _raw(rig: PushRig, request: bytes, *, within: float = 10) -> bytes:
+async def _raw(rig: PushRig, request: bytes, *, within: float = PATIENCE_S) -> bytes:
     assert rig.settings is not None
     reader, writer = await asyncio.open_connection("127.0.0.1", rig.settings.port)
     try:
@@ -601,7 +621,7 @@ async def test_slow_clients_are_cut_off_and_others_are_heard(
     rig: PushRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither a silent head nor a promised body holds a place for long."""
-    monkeypatch.setattr("locum.httpserver._REQUEST_S", 0.5)
+    monkeypatch.setattr("locum.httpserver._REQUEST_S", 1.5)
     await rig.open_up()
     for request in (b"POST /locum", _request(rig, extra="Content-Length: 100\r\n")):
         slow = asyncio.ensure_future(_raw(rig, request))

@@ -18,7 +18,7 @@ from locum.ports import Health
 from locum.rehearsal.play import _DaemonProcess
 from locum.rehearsal.scenario import parse_scenario
 from locum.rehearsal.stage import Stage, write_config
-from tests.integration.push_rig import free_port
+from tests.ports import free_port
 
 OWNER = "alex@example.com"
 _SCENARIO = f"""
@@ -56,8 +56,8 @@ class Rig:
         self.config.write_text(text)
 
     def wait(self, is_so: Callable[[Mapping[str, Any]], object]) -> Mapping[str, Any]:
-        """Wait until the daemon's status is as it should be; it has 30 s."""
-        deadline = time.monotonic() + 30
+        """Wait until the daemon's status is as it should be; it has a minute."""
+        deadline = time.monotonic() + 60
         while not is_so(status := self.daemon.status()):
             assert time.monotonic() < deadline, status
             time.sleep(0.05)

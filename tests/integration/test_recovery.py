@@ -52,7 +52,7 @@ async def test_a_session_that_was_lost_is_told_until_it_has_ended(tmp_path: Path
             await rig.clock.sleep(timedelta(minutes=1))
             assert not settling.done()
             rig.stage.end(lost.id)
-            await until(settling.done, within=30)
+            await until(settling.done)
         await settling
         assert rig.ledger.database.meta("sessions_known") == "yes"
         told = [

@@ -48,9 +48,7 @@ def certificate(authority: trustme.CA) -> ssl.SSLContext:
 
 
 @pytest.fixture
-def trusted(
-    authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "authority.pem"
     authority.cert_pem.write_to_path(str(path))
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
@@ -151,7 +149,9 @@ async def test_no_title_makes_a_header_a_recipient_or_markup(title: str) -> None
 
 async def test_recipients_of_the_config_get_it_and_a_refused_one_is_told() -> None:
     """The others have it: it isn't sent again for the one that the server doesn't know."""
-    stage = MailServerStage(faults=[MailFault("RCPT", "550 5.1.1 who", address="b@example.com")])
+    stage = MailServerStage(
+        faults=[MailFault("RCPT", "550 5.1.1 who", address="b@example.com")]
+    )
     with mail_served(stage) as port:
         sink = mailbox(port, recipients=("a@example.com", "b@example.com"))
         location = await sink.file(summary())

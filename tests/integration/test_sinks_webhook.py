@@ -82,9 +82,7 @@ async def test_the_twin_is_posted_and_others_believe_its_signature(
         judge.verify(posted.body.replace(b"Weekly", b"weekly"), headers)
 
 
-async def test_an_edition_has_one_id(
-    receiver: HookReceiver, url: str, tmp_path: Path
-) -> None:
+async def test_an_edition_has_one_id(receiver: HookReceiver, url: str, tmp_path: Path) -> None:
     """Posted twice the receiver sees that it has it; a later edition is another."""
     sink = webhook(url, tmp_path)
     for edition in (1, 1, 2):
@@ -192,9 +190,7 @@ async def test_a_lost_answer_is_posted_again_under_the_same_id(
     assert [each.is_repeated for each in receiver.posted] == [False, True]
 
 
-@pytest.mark.parametrize(
-    "fault", [Fault(delay_s=30), Fault(drop=True)], ids=["slow", "cut"]
-)
+@pytest.mark.parametrize("fault", [Fault(delay_s=30), Fault(drop=True)], ids=["slow", "cut"])
 async def test_no_answer_is_for_now(
     receiver: HookReceiver, url: str, tmp_path: Path, fault: Fault
 ) -> None:
@@ -269,9 +265,7 @@ async def test_an_unknown_host_is_for_now(tmp_path: Path) -> None:
     assert finding.health is Health.WARNING
 
 
-async def test_tls_is_verified_by_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_tls_is_verified_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A good certificate of another name is as bad as none; a good one is taken."""
     authority = trustme.CA()
     with _TlsServer(authority, "localhost") as (good, taken):
@@ -329,4 +323,3 @@ class _TlsServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(5)
-

@@ -1,32 +1,40 @@
-"""Who waits for a turn gets it: the most urgent first, and no more than the quota allows."""
+"""Who waits for a turn gets it: the most urgent first, and no more than the quota allows.
+
+The loop's time is virtual: nobody's patience ends because the machine is busy.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import anyio
 import anyio.abc
 import pytest
 
-from locum.clock import StageClock
+from locum.clock import SystemClock
 from locum.core.model import CalendarRef
 from locum.core.pacing import Limits
 from locum.ports import Clock
 from locum.turns import Turns, _Account
+from tests.campaign.loop import VirtualLoop, VirtualTime
 
 pytestmark = pytest.mark.anyio
-
-SPEED = 600.0
-"""A minute takes a tenth of a second."""
 
 LIMITS = Limits(per_minute=60, project_per_minute=600)
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+def virtual() -> Iterator[VirtualTime]:
+    with VirtualTime(datetime(2026, 11, 23, 9, tzinfo=timezone.utc)) as time:
+        yield time
+
+
+@pytest.fixture
+def anyio_backend(virtual: VirtualTime) -> tuple[str, dict[str, Any]]:
+    return "asyncio", {"loop_factory": lambda: VirtualLoop(virtual)}
 
 
 def calendar(number: int, account: str = "work") -> CalendarRef:
@@ -49,7 +57,7 @@ class Crowd:
     """Everybody who wants a turn, and who had it when."""
 
     def __init__(self, limits: Limits = LIMITS) -> None:
-        self.clock = StageClock(speed=SPEED)
+        self.clock = SystemClock()
         self.turns = WatchedTurns(self.clock, limits)
         self.went: list[tuple[datetime, CalendarRef]] = []
         self.gave_up: list[CalendarRef] = []

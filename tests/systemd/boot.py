@@ -89,7 +89,7 @@ class Machine:
         argv: Sequence[str],
         *,
         check: bool = True,
-        timeout: timedelta = timedelta(seconds=60),
+        timeout: timedelta = timedelta(seconds=120),
         given: str | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command inside, as root.
@@ -164,7 +164,7 @@ class Machine:
         return dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
 
     def wait_for(
-        self, unit: str, *, within: timedelta = timedelta(seconds=20), **wanted: str
+        self, unit: str, *, within: timedelta = timedelta(seconds=60), **wanted: str
     ) -> dict[str, str]:
         """Wait until the unit's properties are as wanted: `ActiveState="active"`.
 
@@ -252,7 +252,7 @@ def booted_systemd(share: Path | None = None) -> Iterator[Machine]:
     """Boot a machine for the length of the block; `share` is at /share inside, writable.
 
     Raises:
-        BootError: It didn't come up within 20 s.
+        BootError: It didn't come up within a minute.
     """
     work = Path(tempfile.mkdtemp(prefix="locum-boot-"))
     cgroup = _make_cgroup(work.name)
@@ -280,7 +280,7 @@ def booted_systemd(share: Path | None = None) -> Iterator[Machine]:
 
 
 def _wait_for_boot(parent: subprocess.Popen[bytes], log: Path) -> Machine:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     state = "not started"
     while time.monotonic() < deadline and parent.poll() is None:
         init = _only_child(parent.pid)
@@ -333,7 +333,7 @@ def _make_cgroup(name: str) -> Path:
 
 
 def _remove_cgroup(cgroup: Path) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while cgroup.exists() and time.monotonic() < deadline:
         for folder, _, _ in os.walk(cgroup, topdown=False):
             with contextlib.suppress(OSError):  # Its last processes are still going.

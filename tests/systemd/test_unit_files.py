@@ -243,7 +243,7 @@ def machine() -> Iterator[Machine]:
         listen = ["/opt/locum/bin/python", "-m", "http.server", "--bind", "0.0.0.0", "7777"]
         booted.run(["systemd-run", "--unit=neighbour", *listen])
         until_it_listens = "until : </dev/tcp/10.9.9.9/7777; do sleep 0.05; done"
-        booted.run(["bash", "-c", until_it_listens], timeout=timedelta(seconds=20))
+        booted.run(["bash", "-c", until_it_listens])
         yield booted
 
 
@@ -433,12 +433,12 @@ def test_a_killed_daemon_is_started_again(unit: Machine) -> None:
 @pytest.mark.systemd
 def test_a_daemon_that_hangs_is_started_again(unit: Machine) -> None:
     """If the watchdog isn't fed, systemd kills it and starts another."""
-    drop_in(unit, "WatchdogSec=1s\nRestartSec=100ms\nTimeoutAbortSec=1s")
+    drop_in(unit, "WatchdogSec=4s\nRestartSec=100ms\nTimeoutAbortSec=1s")
     unit.systemctl("start", UNIT)
-    time.sleep(1.5)
+    time.sleep(6)
     assert unit.properties(UNIT, "NRestarts") == {"NRestarts": "0"}
     unit.write("/var/lib/locum/stuck", "")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not any("Watchdog timeout" in line for line in unit.messages(UNIT)):
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -8,7 +8,7 @@ import pytest
 
 from locum.persona.bounded import Done, Limits, OverLimitError, run_bounded
 
-SMALL = Limits(memory=256 << 20, output=1 << 20, cpu_s=1, wall_s=20.0)
+SMALL = Limits(memory=256 << 20, output=1 << 20, cpu_s=1, wall_s=120.0)
 
 
 def python(code: str, limits: Limits = SMALL, stdin: bytes = b"") -> Done:

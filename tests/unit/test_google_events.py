@@ -435,9 +435,9 @@ def test_names_can_be_shown_too() -> None:
 
 def test_sanitising_a_huge_text_is_quick() -> None:
     """Cost follows the limit, not the text."""
-    began = time.perf_counter()
+    began = time.process_time()
     one_line("\u202e" * 50_000_000, limit=300)
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 # ── where ────────────────────────────────────────────────────────────────────────────────

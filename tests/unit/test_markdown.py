@@ -23,74 +23,12 @@ from hypothesis import strategies as st
 from locum.core.model import EndReason, MeetingKey, Person, SessionKey
 from locum.errors import TransientError
 from locum.ports import Attendance, EngineNote, Health, Summary
+from locum.rendering import as_json, as_markdown, json_schema
 from locum.sinks import MarkdownFolder
-from locum.sinks.markdown import as_json, as_markdown
 from tests.unit.builders import TEN, at, room
 
 thorough = settings(max_examples=1000, derandomize=True, deadline=None)
 NOT_ROOT = os.geteuid() != 0
-
-NULLABLE = {"type": ["string", "null"]}
-SCHEMA = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["schema", "key", "session", "title", "start", "end", "attendance", "notes"],
-    "properties": {
-        "schema": {"const": 1},
-        **{
-            name: {"type": "string"}
-            for name in ("key", "session", "title", "room", "persona", "engine", "source")
-        },
-        "start": {"type": "string", "format": "date-time"},
-        "end": {"type": "string", "format": "date-time"},
-        "organizer": NULLABLE,
-        "invited": {"type": "array", "items": {"type": "string"}},
-        "identity": {
-            "type": ["object", "null"],
-            "additionalProperties": False,
-            "required": ["digest", "version", "image", "voice_id", "sample", "consents"],
-            "properties": {
-                "digest": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
-                "version": {"type": ["integer", "null"]},
-                "image": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
-                "voice_id": {"type": "string"},
-                "sample": NULLABLE,
-                "consents": {"type": "array", "items": {"type": "string"}},
-            },
-        },
-        "attendance": {
-            "type": "object",
-            "additionalProperties": False,
-            "required": ["joined_at", "left_at", "end_reason", "detail", "attempts"],
-            "properties": {
-                "joined_at": NULLABLE,
-                "left_at": NULLABLE,
-                "end_reason": {"enum": [None, *(reason.value for reason in EndReason)]},
-                "detail": {"type": "string"},
-                "attempts": {"type": "integer"},
-            },
-        },
-        "notes": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["source", "text"],
-                "properties": {"source": {"type": "string"}, "text": {"type": "string"}},
-            },
-        },
-        "unknown": {"type": "array", "items": {"type": "string"}},
-        "estimated_cost": {
-            "anyOf": [
-                {"type": "null"},
-                {
-                    "type": "object",
-                    "required": ["amount", "currency"],
-                    "properties": {"amount": {"type": "number"}, "currency": {"const": "USD"}},
-                },
-            ]
-        },
-    },
-}
 
 pytestmark = pytest.mark.anyio
 
@@ -210,9 +148,9 @@ def test_the_twin_follows_its_schema() -> None:
     """For a whole summary, and for one of a meeting that was never entered."""
     never = Attendance(None, None, None, "", 0)
     for each in (summary(), summary(attendance=never, notes=(), organizer=None)):
-        jsonschema.validate(as_json(each), SCHEMA)
+        jsonschema.validate(as_json(each), json_schema())
     bare = as_json(summary(estimated_cost=None))
-    jsonschema.validate(bare, SCHEMA)
+    jsonschema.validate(bare, json_schema())
     assert bare["estimated_cost"] is None
 
 
@@ -222,7 +160,7 @@ def test_every_ending_has_its_words(reason: EndReason) -> None:
     was_in = replace(summary().attendance, end_reason=reason)
     text = as_markdown(summary(attendance=was_in))
     assert re.search(r"was in the meeting .* \(29 min\); [a-z].*\.", text)
-    jsonschema.validate(as_json(summary(attendance=was_in)), SCHEMA)
+    jsonschema.validate(as_json(summary(attendance=was_in)), json_schema())
 
 
 @pytest.mark.parametrize(

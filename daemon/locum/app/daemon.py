@@ -282,7 +282,7 @@ class Daemon:
         self._engines = engines
         self._keeper.wardrobe.cloners = cloners
         self._debrief.engines, self._debrief.personas = engines, personas
-        self._debrief.sinks = sinks
+        self._debrief.sinks, self._debrief.hold = sinks, config.summary.hold
         return setting
 
     def _company(self) -> Company:

@@ -28,7 +28,7 @@ from locum.sinks import (
     SecretPlace,
     Webhook,
 )
-from locum.sinks.markdown import as_markdown
+from locum.rendering import Renderer
 from locum.sinks.texts import as_html, heading
 
 
@@ -53,9 +53,9 @@ def sinks_of(
             case MarkdownSink():
                 made.append(next(each for each in folders if each.name == table.name))
             case GoogleDocSink():
-                made.append(_docs(table, config, state_dir, clock))
+                made.append(_docs(table, config, state_dir, clock, renderer))
             case EmailSink():
-                made.append(_mailbox(table, environ))
+                made.append(_mailbox(table, environ, renderer))
             case WebhookSink():
                 made.append(_webhook(table, environ))
             case MessageSink():
@@ -73,30 +73,36 @@ def sinks_of(
     return tuple(made)
 
 
-def _folder(table: MarkdownSink) -> MarkdownFolder:
+def _folder(table: MarkdownSink, renderer: Renderer) -> MarkdownFolder:
     return MarkdownFolder(
-        table.name, table.folder, tags=table.tags if table.obsidian else None, git=table.git
+        table.name,
+        table.folder,
+        renderer,
+        tags=table.tags if table.obsidian else None,
+        git=table.git,
     )
 
 
-def _docs(table: GoogleDocSink, config: Config, state_dir: Path, clock: Clock) -> GoogleDocs:
+def _docs(
+    table: GoogleDocSink, config: Config, state_dir: Path, clock: Clock, renderer: Renderer
+) -> GoogleDocs:
     account = next(each for each in config.calendar.accounts if each.name == table.account)
+
+    def page(summary: Summary) -> Page:
+        title = heading(summary).removeprefix("Update: ")
+        return Page(title, as_html(renderer.markdown(summary), title=title))
+
     return GoogleDocs(
         table.name,
         google_account(account, config, state_dir),
         clock=clock,
-        page=_page,
+        page=page,
         folder=table.folder,
         note=Note(table.on_event.value),
     )
 
 
-def _page(summary: Summary) -> Page:
-    title = heading(summary).removeprefix("Update: ")
-    return Page(title, as_html(as_markdown(summary), title=title))
-
-
-def _mailbox(table: EmailSink, environ: Mapping[str, str]) -> Mailbox:
+def _mailbox(table: EmailSink, environ: Mapping[str, str], renderer: Renderer) -> Mailbox:
     password = SecretPlace(
         "the mail server's password",
         f"password_file of sink {table.name}",
@@ -112,7 +118,9 @@ def _mailbox(table: EmailSink, environ: Mapping[str, str]) -> Mailbox:
         password if table.username else None,
     )
     recipients = table.to or (table.sender,)
-    return Mailbox(table.name, server, sender=table.sender, recipients=recipients)
+    return Mailbox(
+        table.name, server, sender=table.sender, recipients=recipients, renderer=renderer
+    )
 
 
 def _webhook(table: WebhookSink, environ: Mapping[str, str]) -> Webhook:

@@ -12,6 +12,7 @@ import typer
 from locum import __version__
 from locum.cli import (
     asking,
+    briefing,
     configuring,
     deciding,
     examining,
@@ -85,6 +86,7 @@ def _make() -> typer.Typer:
         rehearsing,
         deciding,
         asking,
+        briefing,
         spending,
         signing,
         examining,

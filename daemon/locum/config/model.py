@@ -399,6 +399,57 @@ Sink = Annotated[
 ]
 
 
+class WorkspaceTable(Table):
+    """`[[workspace]]`: a folder of your work that the stand-in may know of. Read, never run."""
+
+    name: Name
+    """How locum calls it."""
+    folder: LocalPath
+    """Where it is."""
+    include: tuple[str, ...] = ("updates.md",)
+    """Which files: patterns like "docs/**/*.md". Those that may hold secrets are left out."""
+    exclude: tuple[str, ...] = ()
+    """Which of these not."""
+    git_log: Annotated[Duration, Between(most="90d")] = timedelta(days=7)
+    """How far back its commits are told, where it is a git repository; "0s" tells none."""
+    audience: tuple[str, ...] = ("internal",)
+    """Who may hear of it: "internal" (your own people), clients by their domain, or "anyone"."""
+
+
+class Contacts(Table):
+    """`[contacts]`: who the people are that you meet."""
+
+    files: tuple[LocalPath, ...] = ()
+    """vCards, or CSV with a header line ("name,email,company,role,notes")."""
+
+
+class Skills(Table):
+    """`[skills]`: what the stand-in knows how to do, as SKILL.md folders (agentskills.io)."""
+
+    folders: tuple[LocalPath, ...] = ()
+    """Folders of such folders. Each skill counts once you have approved it."""
+
+
+class BriefingTable(Table):
+    """`[briefing]`: what the stand-in is told before a meeting."""
+
+    enabled: bool = True
+    """Whether it is told anything beside the invitation and the persona's instructions."""
+    tokens: int = Field(default=2000, ge=100, le=100_000)
+    """How much, at most; PikaStream takes some 4000."""
+
+
+class Summaries(Table):
+    """`[summary]`: how summaries are written."""
+
+    template: LocalPath | None = None
+    """A jinja2 template of your own for the Markdown (`locum summarise --show-template` prints
+    ours). It runs in a sandbox; one that can't be used makes way for ours."""
+    hold: Annotated[Duration, Between(most="24h")] = timedelta(minutes=30)
+    """How long a mail or message waits after the meeting, where a transcript is still awaited:
+    it can't be taken back. Folders and documents are filed at once, and anew."""
+
+
 class Budget(Table):
     """`[budget]`: the most that may be spent, in US dollars. What is left out isn't capped.
 
@@ -522,6 +573,16 @@ class Config(Table):
     """What carries a persona into a meeting, by name."""
     sinks: tuple[Sink, ...] = ()
     """Where summaries go."""
+    briefing: BriefingTable = BriefingTable()
+    """What the stand-in is told before a meeting."""
+    workspace: tuple[WorkspaceTable, ...] = ()
+    """Folders of your work that it may know of."""
+    contacts: Contacts = Contacts()
+    """Who the people are."""
+    skills: Skills = Skills()
+    """What it knows how to do."""
+    summary: Summaries = Summaries()
+    """How summaries are written."""
     budget: Budget = Budget()
     """The most that may be spent."""
     privacy: Privacy = Privacy()

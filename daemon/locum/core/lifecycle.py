@@ -39,7 +39,7 @@ FOLLOWS: Mapping[Phase | None, frozenset[Phase]] = {
         {Phase.LEAVING, Phase.JOINING, Phase.ENDED, Phase.MISSED, Phase.REFUSED, Phase.FAILED}
     ),
     Phase.ENDED: frozenset({Phase.ENDED, Phase.FILED}),
-    Phase.FILED: frozenset(),
+    Phase.FILED: frozenset({Phase.ENDED}),  # More is known of it now: written up once more.
     Phase.MISSED: frozenset(),
     Phase.REFUSED: frozenset(),
     Phase.FAILED: frozenset(),

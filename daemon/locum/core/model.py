@@ -286,6 +286,7 @@ class Meeting:
     organizer: Person | None = None
     attendees: tuple[Attendee, ...] = ()
     sightings: tuple[CalendarRef, ...] = ()
+    attendees_omitted: bool = False  #: Others are invited too, whom the calendar doesn't show.
 
 
 @dataclass(frozen=True)

@@ -131,6 +131,7 @@ def meeting_of(judged: Judged, policy: Policy) -> Meeting | None:
         organizer=event.organizer,
         attendees=event.attendees,
         sightings=judged.sightings,
+        attendees_omitted=event.attendees_omitted,
     )
 
 

@@ -19,6 +19,18 @@ Compartment = NewType("Compartment", str)
 LineId = NewType("LineId", str)
 
 
+@dataclass(frozen=True)
+class Quoted(Evidence):
+    """Evidence with who said it and when: memory outlives the transcript that it stands in.
+
+    `meeting` is set where it isn't the line's own: a later one that settled it.
+    """
+
+    speaker: str = ""
+    at: datetime | None = None
+    meeting: MeetingKey | None = None
+
+
 class Kind(enum.Enum):
     """What a line is: a section of the minutes that it came from."""
 
@@ -43,7 +55,8 @@ class Remembered:
     """One line of memory. `quotes` prove it; `at` is when its meeting began.
 
     `approved` is whether a person has confirmed it. A commitment is late where its `due` day
-    has passed and its standing is OPEN.
+    has passed and its standing is OPEN. One that was promised again later is one line still:
+    the later ones name it in `same_as`, and it bears the owner and the due day that they gave.
     """
 
     id: LineId
@@ -61,3 +74,12 @@ class Remembered:
     standing: Standing = Standing.OPEN
     settled_by: MeetingKey | None = None
     approved: bool = False
+    same_as: LineId | None = None
+
+    @property
+    def speaker(self) -> str:
+        """Answer who said what proves it; empty where nobody can tell."""
+        for quote in self.quotes:
+            if isinstance(quote, Quoted) and quote.speaker:
+                return quote.speaker
+        return ""

@@ -8,7 +8,7 @@ from locum.ledger.calendars import Applied, CalendarBook, CalendarState, Decisio
 from locum.ledger.channels import ChannelBook
 from locum.ledger.database import Database, LedgerDamagedError, LedgerError, StateLock
 from locum.ledger.notices import Delivery, NoticeBook, Outcome
-from locum.ledger.outbox import Filing, Outbox
+from locum.ledger.outbox import Addressee, Edition, Filing, Outbox
 from locum.ledger.purse import NEVER_RAN, BudgetError, Purse
 from locum.ledger.sessions import (
     Attempt,
@@ -18,9 +18,11 @@ from locum.ledger.sessions import (
     Transition,
     identity_of,
 )
+from locum.ledger.transcripts import TranscriptBook
 
 __all__ = [
     "NEVER_RAN",
+    "Addressee",
     "Applied",
     "Attempt",
     "BudgetError",
@@ -30,6 +32,7 @@ __all__ = [
     "Database",
     "DecisionEntry",
     "Delivery",
+    "Edition",
     "Filing",
     "Ledger",
     "LedgerDamagedError",
@@ -42,6 +45,7 @@ __all__ = [
     "Sessions",
     "StaleError",
     "StateLock",
+    "TranscriptBook",
     "Transition",
     "identity_of",
 ]
@@ -56,6 +60,7 @@ class Ledger:
         self.calendars = CalendarBook(database)
         self.channels = ChannelBook(database)
         self.outbox = Outbox(database)
+        self.transcripts = TranscriptBook(database)
         self.notices = NoticeBook(database)
 
     def close(self) -> None:

@@ -19,12 +19,15 @@ from locum.ledger.damage import bad_header, reading
 from locum.ledger.database import Database
 from locum.ledger.outbox import Outbox
 from locum.ledger.sessions import Sessions
+from locum.ledger.transcripts import parse_utterance
 
 _CARRIED: Mapping[str, tuple[str, ...]] = {
     "sessions": ("key",),
     "attempts": ("session", "number"),
     "transitions": ("id",),
     "marks": ("occurrence",),
+    "utterances": ("id",),
+    "summaries": ("session", "meeting"),
     "filings": ("session", "meeting", "sink"),
 }
 """What no calendar tells again, with its keys; parents come before their children."""
@@ -165,5 +168,9 @@ def _carry_row(database: Database, table: str, row: Mapping[str, Any]) -> None:
         Phase(row["after"])
     elif table == "marks":
         Mark(row["mark"])
+    elif table == "utterances":
+        parse_utterance(row)
+    elif table == "summaries":
+        Outbox(database).editions(SessionKey(row["session"]))
     else:
         Outbox(database).of(SessionKey(row["session"]))

@@ -206,5 +206,35 @@ MIGRATIONS: tuple[str, ...] = (
     -- As whom each attempt asked to join: an identity's hashes, as JSON.
     ALTER TABLE attempts ADD COLUMN identity TEXT;
     """,
+    """
+    -- What was said, as it was heard.
+    CREATE TABLE utterances (
+        id INTEGER PRIMARY KEY,
+        session TEXT NOT NULL REFERENCES sessions (key),
+        source TEXT NOT NULL,
+        at TEXT,
+        until TEXT,
+        speaker TEXT NOT NULL,
+        text TEXT NOT NULL,
+        by_us INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE INDEX utterances_session ON utterances (session, id);
+
+    -- A summary stands once, in its newest edition, whatever the number of its sinks; `material`
+    -- is a hash of what it was written from.
+    CREATE TABLE summaries (
+        session TEXT NOT NULL,
+        meeting TEXT NOT NULL,
+        edition INTEGER NOT NULL,
+        material TEXT NOT NULL,
+        said TEXT NOT NULL,
+        put_at TEXT NOT NULL,
+        body TEXT NOT NULL,
+        PRIMARY KEY (session, meeting)
+    ) STRICT;
+    INSERT OR IGNORE INTO summaries
+        SELECT session, meeting, 1, '', '', put_at, summary FROM filings;
+    ALTER TABLE filings DROP COLUMN summary;
+    """,
 )
 """Each text moves the file one version on; the version stands in PRAGMA user_version."""

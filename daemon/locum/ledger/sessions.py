@@ -435,8 +435,9 @@ class Sessions:
             )
 
     def forget_heard(self, key: SessionKey) -> None:
-        """Delete what engines gave back of a session, in all its attempts."""
+        """Delete what was heard in a session and what engines gave back, in all its attempts."""
         with self._db.transaction():
+            self._db.execute("DELETE FROM utterances WHERE session = ?", (key,))
             self._db.execute(
                 "UPDATE attempts SET notes = NULL, bodies = NULL WHERE session = ?", (key,)
             )

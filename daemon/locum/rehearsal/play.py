@@ -28,7 +28,7 @@ from locum.rehearsal.stage import Stage, write_config
 Tell = Callable[[str], None]
 
 _LOOK_S = 0.2
-_START_S = 30.0
+_START_S = 60.0
 _STOP_S = 90.0
 _SLACK = timedelta(seconds=120)
 """How long after the scenario's end everything may still take to be filed (stage time)."""

@@ -27,7 +27,8 @@ from locum.core.filing import edition_key
 from locum.core.notice_texts import own
 from locum.errors import HumanNeededError, LocumError, PermanentError, TransientError
 from locum.ports import Finding, Health, Summary
-from locum.sinks.markdown import as_json, as_markdown, slug
+from locum.rendering import Renderer, as_json
+from locum.sinks.markdown import slug
 from locum.sinks.secret_files import SecretPlace
 from locum.sinks.texts import as_html, as_text, heading
 from locum.sinks.tls import tls_context
@@ -76,6 +77,7 @@ class Mailbox:
         *,
         sender: str,
         recipients: tuple[str, ...],
+        renderer: Renderer | None = None,
         limit: timedelta = _LIMIT,
         now: Callable[[], datetime] = _host_time,
     ) -> None:
@@ -83,6 +85,7 @@ class Mailbox:
         self._server = server
         self._sender = sender
         self._recipients = recipients
+        self._renderer = renderer or Renderer()
         self._limit = limit
         self._now = now
 
@@ -149,7 +152,7 @@ class Mailbox:
         # RFC 3834: nobody's holiday notice should answer it.
         message["Auto-Submitted"] = "auto-generated"
         twin = (json.dumps(as_json(summary), indent=2) + "\n").encode()
-        markdown = as_markdown(summary)
+        markdown = self._renderer.markdown(summary)
         text = as_text(markdown)
         if len(twin) > _MOST_ATTACHED:
             text += f"\nThe JSON twin ({len(twin):,} bytes) is too large to be attached.\n"

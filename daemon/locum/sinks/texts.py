@@ -52,10 +52,9 @@ def as_text(markdown: str) -> str:
 
 def as_html(markdown: str, *, title: str) -> str:
     """Answer a page of HTML without images, scripts or anything from elsewhere."""
-    from markdown_it import MarkdownIt
+    from locum import rendering
 
-    reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
-    body = reader.render(_sendable(body_of(markdown)))
+    body = rendering.as_html(_sendable(markdown))
     return _PAGE.format(title=html.escape(_sendable(title)), body=body)
 
 

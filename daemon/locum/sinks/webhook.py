@@ -33,7 +33,7 @@ from anyio.streams.tls import TLSStream
 from locum.core.filing import edition_key
 from locum.errors import HumanNeededError, LocumError, PermanentError, TransientError
 from locum.ports import Finding, Health, Summary
-from locum.sinks.markdown import as_json
+from locum.rendering import as_json
 from locum.sinks.secret_files import SecretPlace
 from locum.sinks.tls import tls_context
 

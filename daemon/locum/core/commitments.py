@@ -1,0 +1,507 @@
+"""What became of earlier promises: said again, handed over, put off, done, or taken back?
+
+A series' meetings are played through in their order, each as an `Account`: what was promised
+in it, and what was said there of things being done or dropped. What stands at the end follows
+from the accounts alone, so it is the same in whatever order they came to be known, and after
+a later edition of one of them.
+
+Nothing is called done on a guess: where two promises fit what was said equally well, or where
+somebody asks, hopes or denies, nothing moves. Words are compared by their stems; which words
+say that a thing is done is known for English and German.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+
+from locum.core.minutes import ActionItem, Commitment
+from locum.core.model import MeetingKey
+from locum.core.remembered import LineId, Standing
+from locum.core.stems import content_stems, folded
+from locum.core.transcript import Transcript
+
+MOST_SIGNS = 200
+"""Of one meeting; nobody settles more in one."""
+
+_MOST_OPEN = 500
+"""How many open promises of a series are compared with what is said; the newest ones."""
+
+_LONGEST_SENTENCE = 400  # Characters.
+_FITS = 0.6
+_REPEATED = 0.5
+_MEANT = 0.45  # One of two words that a promise has, and not the light one.
+_LIGHT = 0.2
+_ENOUGH = 0.9  # More than light words alone can weigh.
+
+# What one does with nearly anything says little about which thing it was.
+_LIGHT_WORDS = frozenset(
+    stem
+    for word in [
+        "do",
+        "make",
+        "send",
+        "give",
+        "take",
+        "write",
+        "finish",
+        "complete",
+        "prepare",
+        "check",
+        "update",
+        "review",
+        "share",
+        "look",
+        "ask",
+        "talk",
+        "speak",
+        "call",
+        "tell",
+        "put",
+        "set",
+        "need",
+        "want",
+        "let",
+        "add",
+        "start",
+        "begin",
+        "end",
+        "close",
+        "bring",
+        "try",
+        "work",
+        "follow",
+        "take-care",
+        "deliver",
+        "fix",
+        "file",
+        "submit",
+        "provide",
+        "draft",
+        "create",
+        "sure",
+        "ready",
+        "able",
+        "today",
+        "tomorrow",
+        "week",
+        "month",
+        "day",
+        "morning",
+        "afternoon",
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+        "next",
+        "soon",
+        "later",
+        "new",
+        "first",
+        "last",
+    ]
+    for stem in content_stems(word)
+)
+
+
+class Turn(enum.Enum):
+    """What a sentence says of a thing that was promised."""
+
+    DONE = "done"
+    DROPPED = "dropped"  #: Not to be done any more.
+
+
+@dataclass(frozen=True)
+class Sign:
+    """A sentence which says that something is done or dropped, whatever it may be.
+
+    `words` are its stems; where it only points ("that's sent"), those of what was said right
+    before are `context`. `by_doer` is whether the speaker says it of themselves. `position` is
+    the number of the utterance in its transcript.
+    """
+
+    turn: Turn
+    words: frozenset[str]
+    context: frozenset[str]
+    by_doer: bool
+    speaker: str
+    position: int
+    utterance: str
+    quote: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Promise:
+    """An action item as one meeting has it. `hands_over` is whether it changes hands there."""
+
+    id: LineId
+    text: str
+    owner: str | None
+    due: date | None
+    words: frozenset[str]
+    position: int
+    hands_over: bool = False
+
+
+@dataclass(frozen=True)
+class Account:
+    """What one meeting says of the promises of its series."""
+
+    meeting: MeetingKey
+    at: datetime
+    promises: tuple[Promise, ...] = ()
+    signs: tuple[Sign, ...] = ()
+    session: str = ""
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A promise as it stands at the end. `settled_by` and `sign` say what settled it.
+
+    One that only repeats an earlier one names it in `same_as` and stands as that one does.
+    """
+
+    promise: Promise
+    meeting: MeetingKey
+    promised_at: datetime
+    owner: str | None
+    due: date | None
+    standing: Standing = Standing.OPEN
+    settled_by: MeetingKey | None = None
+    sign: Sign | None = None
+    same_as: LineId | None = None
+
+    def commitment(self, today: date) -> Commitment:
+        return Commitment(
+            text=self.promise.text,
+            owner=self.owner,
+            due=self.due,
+            promised_at=self.promised_at,
+            is_late=self.standing is Standing.OPEN
+            and self.due is not None
+            and self.due < today,
+        )
+
+
+# ── playing it through ───────────────────────────────────────────────────────────────────
+
+
+def follow(accounts: Iterable[Account]) -> tuple[Followed, ...]:
+    """Answer how every promise of one series stands, in the order in which they were made."""
+    play = _Play()
+    ordered = sorted(accounts, key=lambda each: (each.at, each.meeting, each.session))
+    for account in ordered:
+        play.enter(account)
+    return play.result()
+
+
+@dataclass
+class _Play:
+    _found: dict[LineId, Followed] = field(default_factory=dict)
+    _repeats: dict[LineId, Followed] = field(default_factory=dict)
+    _open: dict[LineId, None] = field(default_factory=dict)
+    _uses: Counter[str] = field(default_factory=Counter)
+
+    def enter(self, account: Account) -> None:
+        events: list[Promise | Sign] = [*account.promises, *account.signs]
+        # A promise before a sign of the same breath: "I'll send it … there, sent".
+        events.sort(key=lambda each: (each.position, isinstance(each, Sign)))
+        for event in events:
+            if isinstance(event, Promise):
+                self._take(event, account)
+            else:
+                self._heed(event, account)
+
+    def result(self) -> tuple[Followed, ...]:
+        repeats = []
+        for repeat in self._repeats.values():
+            origin = self._found[repeat.same_as] if repeat.same_as else repeat
+            repeats.append(
+                replace(
+                    repeat,
+                    owner=origin.owner,
+                    due=origin.due,
+                    standing=origin.standing,
+                    settled_by=origin.settled_by,
+                    sign=origin.sign,
+                )
+            )
+        return (*self._found.values(), *repeats)
+
+    # What is promised.
+
+    def _take(self, promise: Promise, account: Account) -> None:
+        if promise.id in self._found or promise.id in self._repeats:
+            return
+        made = Followed(
+            promise, account.meeting, account.at, owner=promise.owner, due=promise.due
+        )
+        earlier = self._earlier(promise)
+        if earlier is None:
+            self._found[promise.id] = made
+            self._open[promise.id] = None
+            self._uses.update(promise.words)
+            if len(self._open) > _MOST_OPEN:
+                self._close(next(iter(self._open)))
+            return
+        self._repeats[promise.id] = replace(made, same_as=earlier.promise.id)
+        self._found[earlier.promise.id] = replace(
+            earlier,
+            owner=promise.owner or earlier.owner,
+            due=promise.due or earlier.due,
+        )
+
+    def _earlier(self, promise: Promise) -> Followed | None:
+        """Answer the open promise that this one repeats, moves or hands over."""
+        candidates = [
+            each
+            for each in self._opened()
+            if same_person(each.owner, promise.owner)
+            or each.owner is None
+            or promise.owner is None
+            or promise.hands_over
+        ]
+        mine = [each for each in candidates if same_person(each.owner, promise.owner)]
+        return self._best(mine, promise.words, whole=True) or self._best(
+            candidates, promise.words, whole=True
+        )
+
+    # What is said of it.
+
+    def _heed(self, sign: Sign, account: Account) -> None:
+        candidates = [each for each in self._opened() if _may_be_meant(each, sign)]
+        found = self._best(candidates, sign.words)
+        if found is None and sign.context and len(sign.words - _LIGHT_WORDS) <= 1:
+            found = self._best(candidates, sign.words | sign.context)
+        if found is None:
+            return
+        standing = Standing.DONE if sign.turn is Turn.DONE else Standing.CONTRADICTED
+        self._found[found.promise.id] = replace(
+            found, standing=standing, settled_by=account.meeting, sign=sign
+        )
+        self._close(found.promise.id)
+
+    def _opened(self) -> Iterator[Followed]:
+        return (self._found[each] for each in self._open)
+
+    def _close(self, line: LineId) -> None:
+        del self._open[line]
+        self._uses.subtract(self._found[line].promise.words)
+
+    def _best(
+        self, candidates: Sequence[Followed], words: frozenset[str], *, whole: bool = False
+    ) -> Followed | None:
+        """Answer the one that fits best; None where none does, or two do equally well.
+
+        Two promises are the same only as a `whole`; what is said of one may leave words out.
+        """
+        scored = []
+        for number, each in enumerate(candidates):
+            if not each.promise.words.isdisjoint(words):
+                score = self._likeness(each.promise.words, words, whole=whole)
+                if score >= _FITS:
+                    scored.append((score, number))
+        scored.sort(reverse=True)
+        if not scored or (len(scored) > 1 and scored[1][0] >= scored[0][0]):
+            return None
+        return candidates[scored[0][1]]
+
+    def _likeness(
+        self, promise: frozenset[str], words: frozenset[str], *, whole: bool
+    ) -> float:
+        """Answer from 0 to 1 how much of the lighter one's weight is shared; see `_weight`."""
+        shared = self._weigh(promise & words)
+        ours, theirs = self._weigh(promise), self._weigh(words)
+        if shared < _least(promise, words):
+            return 0.0
+        if whole and shared < _REPEATED * max(ours, theirs):
+            return 0.0
+        return shared / min(ours, theirs) if shared >= _MEANT * ours else 0.0
+
+    def _weigh(self, words: Iterable[str]) -> float:
+        return sum(_weight(word, self._uses[word]) for word in words)
+
+
+def _may_be_meant(followed: Followed, sign: Sign) -> bool:
+    """Whether who speaks can have done it: "I sent it" is said of one's own promises."""
+    if not sign.by_doer or not sign.speaker or followed.owner is None:
+        return True
+    return same_person(followed.owner, sign.speaker)
+
+
+def _least(one: frozenset[str], other: frozenset[str]) -> float:
+    """Answer what must be shared: light words prove something only where nothing else stands."""
+    heavy = (one - _LIGHT_WORDS, other - _LIGHT_WORDS)
+    return _ENOUGH / 2 if all(heavy) else 2 * _LIGHT
+
+
+def _weight(word: str, uses: int) -> float:
+    """Answer what a word says: less if it fits anything, or stands in many open promises."""
+    if word in _LIGHT_WORDS or word.isdigit():
+        return _LIGHT
+    return 1 / math.sqrt(max(uses, 1))
+
+
+def same_person(one: str | None, other: str | None) -> bool:
+    """Whether two names can be one person's: the same, or a part of the other ("Dana")."""
+    if not one or not other:
+        return False
+    first, second = _name(one), _name(other)
+    return bool(first and second) and (first <= second or second <= first)
+
+
+def _name(name: str) -> frozenset[str]:
+    words = re.findall(r"[^\W_]+", folded(name.partition("@")[0]))
+    return frozenset(words)
+
+
+# ── reading a meeting ────────────────────────────────────────────────────────────────────
+
+
+def promises_of(
+    items: Sequence[tuple[LineId, ActionItem]], transcript: Transcript, language: str
+) -> tuple[Promise, ...]:
+    order = {each.id: number for number, each in enumerate(transcript.utterances)}
+    return tuple(_promise(line, item, order, language) for line, item in items)
+
+
+def _promise(
+    line: LineId, item: ActionItem, order: Mapping[str, int], language: str
+) -> Promise:
+    said = " ".join(each.quote for each in item.evidence)
+    names = frozenset(content_stems(item.owner or "", language))
+    words = frozenset(content_stems(item.text, language)) - names
+    due = frozenset(content_stems(item.due_said or "", language))
+    return Promise(
+        id=line,
+        text=item.text,
+        owner=item.owner,
+        due=item.due,
+        # Where the date is all that it says, it says that.
+        words=(words - due) or words,
+        position=min(
+            (order[e.utterance] for e in item.evidence if e.utterance in order), default=0
+        ),
+        hands_over=_HANDS_OVER.search(folded(f"{item.text} {said}")) is not None,
+    )
+
+
+_HANDS_OVER = re.compile(
+    r"\b(?:tak(?:e|es|ing|en)|took) (?:\w+ ){0,4}over\b|\bhand(?:s|ed|ing)? (?:\w+ ){0,4}over\b"
+    r"|\binstead of \w+|\bon behalf of\b|\bpick(?:s|ed|ing)? (?:\w+ ){0,4}up\b"
+    r"|\breassign|\bnow owns?\b|\bfrom now on\b|\bübern(?:imm|ehm|omm)|\banstelle\b|\bstatt \w+"
+)
+
+_FINISHED = (
+    r"(?:done|sent|finished|fixed|shipped|merged|delivered|completed|live|signed|paid|booked|"
+    r"closed|published|deployed|submitted|updated|reviewed|resolved|sorted|released|approved|"
+    r"shared|filed|written|prepared|ordered|invited|scheduled|arranged|set up|cleaned up|"
+    r"wrapped up|taken care of|in place|out the door|ready|cancelled|migrated|tested|drafted|"
+    r"uploaded|installed|renewed|posted|printed|translated|corrected|built|made|created|"
+    r"erledigt|fertig|verschickt|gesendet|geschickt|abgeschlossen|gemacht|geschrieben|"
+    r"bezahlt|gebucht|veröffentlicht|unterschrieben|behoben|eingereicht)"
+)
+_DID = (
+    r"(?:sent|finished|completed|did|fixed|shipped|merged|delivered|wrote|filed|booked|signed|"
+    r"paid|published|deployed|submitted|updated|reviewed|shared|closed|resolved|sorted|"
+    r"wrapped up|took care of|called|talked to|spoke to|spoke with|talked with|met with|set up|"
+    r"cleaned up|prepared|ordered|invited|scheduled|arranged|migrated|tested|drafted|uploaded|"
+    r"installed|renewed|asked|told|checked|got|made|built|posted|created|printed|translated|"
+    r"corrected|released|approved)"
+)
+_JUST = r"(?:(?:already|just|now|all|finally|also|both|actually|bereits|schon|jetzt) ){0,2}"
+_DONE = re.compile(
+    rf"(?:\b(?:is|are|was|were|been|got|ist|sind|wurde|wurden)|'s|'re) {_JUST}{_FINISHED}\b"
+    rf"|\b(?:has|have|hab|habe|haben|hat)\b(?! to\b) (?:\w+ ){{0,5}}?{_FINISHED}\b"
+    rf"|'(?:ve|s) {_JUST}(?:{_FINISHED}|{_DID})\b"
+    rf"|\b(?:i|we) (?:have )?{_JUST}{_DID}\b"
+)
+_BY_DOER = re.compile(
+    rf"\b(?:i|we)(?:'ve)? (?:have )?{_JUST}(?:{_DID}|{_FINISHED})\b"
+    r"|\b(?:hab|habe|haben) (?:ich|wir)\b|\b(?:ich|wir) (?:hab|habe|haben)\b"
+)
+_DROPPED = re.compile(
+    r"\b(?:don't|do not|doesn't|won't|no longer) (?:\w+ ){0,2}need\b"
+    r"|\bno longer (?:\w+ ){0,2}(?:needed|necessary|required|doing|going|relevant|planned)\b"
+    r"|\b(?:isn't|is not|aren't|not) (?:needed|necessary|required|relevant|happening) "
+    r"?(?:any ?more|any longer)?"
+    r"|\b(?:won't|will not|not going to|aren't going to|isn't going to) (?:be )?"
+    r"(?:do|doing|happen|build|building|need|ship|pursue|go ahead)\b"
+    r"|\bdecided (?:not to|against)\b|\b(?:scrap|scrapped|scrapping|ditch|ditched|abandon\w*)\b"
+    r"|\b(?:let's|we|we'll|i|i'll|we're|i'm|to) (?:drop|dropped|dropping|cancel|canceled|"
+    r"cancelled|cancelling|canceling|skip|skipped|skipping)\b"
+    r"|\b(?:is|are|was|were|been|got|'s) (?:dropped|cancel+ed|called off|off the table|off)\b"
+    r"|\bforget about\b|\bnever mind\b|\bcall(?:ed|ing)? (?:\w+ ){0,3}off\b"
+    r"|\b(?:brauchen|machen) (?:\w+ ){0,3}nicht mehr\b|\bnicht mehr (?:nötig|gebraucht)\b"
+    r"|\bhat sich erledigt\b|\babgesagt\b|\bgestrichen\b"
+)
+_UNSURE = re.compile(
+    r"\b(?:if|unless|once|when|whenever|until|till|before|after|should|could|would|might|maybe|"
+    r"perhaps|probably|hopefully|hope|think|guess|suppose|almost|nearly|partly|partially|half|"
+    r"want|wanted|wish|wenn|falls|sobald|bis|vielleicht|wahrscheinlich|fast|beinahe|sollte|"
+    r"müsste|könnte|glaube)\b"
+)
+_AHEAD = re.compile(
+    r"\b(?:to be|must be|will be|going to|plan to|wird|werden)\b|(?:'ll|will) (?:be|have)\b"
+)
+_NOT = re.compile(
+    r"\b(?:not|never|no|none|nothing|nobody|yet|cannot|without|neither|nor|nicht|kein\w*|nie)\b"
+    r"|n't\b"
+)
+_POINTS = re.compile(r"\b(?:it|its|it's|that|that's|this|these|those|they|them|das|es|dies)\b")
+
+_SENTENCE = re.compile(r"[^.!?;\n]+(?:[.](?=\S)[^.!?;\n]*)*[.!?;]*")
+
+
+def signs_in(transcript: Transcript, language: str) -> tuple[Sign, ...]:
+    """Answer what is said in a meeting of things that are done or dropped."""
+    signs: list[Sign] = []
+    before = frozenset[str]()
+    for position, utterance in enumerate(transcript.utterances):
+        for match in _SENTENCE.finditer(utterance.text):
+            quote = match[0].strip()
+            if not quote or len(quote) > _LONGEST_SENTENCE:
+                before = frozenset()
+                continue
+            words = frozenset(content_stems(quote, language))
+            turn = _turn_of(quote)
+            if turn is not None:
+                told = folded(quote)
+                sign = Sign(
+                    turn=turn,
+                    words=words,
+                    context=before if _POINTS.search(told) else frozenset(),
+                    by_doer=_BY_DOER.search(told) is not None,
+                    speaker=utterance.who,
+                    position=position,
+                    utterance=utterance.id,
+                    quote=quote,
+                    at=utterance.at,
+                )
+                signs.append(sign)
+                if len(signs) == MOST_SIGNS:
+                    return tuple(signs)
+            # "Right." between a question and its answer takes nothing away.
+            before = words if words - _LIGHT_WORDS else before
+    return tuple(signs)
+
+
+def _turn_of(sentence: str) -> Turn | None:
+    """Answer what one sentence says; None where it asks, hopes, denies or speaks of the future."""
+    told = folded(sentence)
+    if told.endswith("?") or _UNSURE.search(told):
+        return None
+    if _DROPPED.search(told):
+        return Turn.DROPPED
+    if _DONE.search(told) and not _NOT.search(told) and not _AHEAD.search(told):
+        return Turn.DONE
+    return None

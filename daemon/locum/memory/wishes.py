@@ -1,0 +1,101 @@
+"""What a person said of memory: what is to be forgotten, and which lines are right.
+
+Memory itself is made anew from the ledger's summaries where it is damaged; without this file,
+what was forgotten would come back with them. It holds no name and no word of what it forgets,
+only hashes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from locum.core.remembered import LineId
+from locum.database import read_instant, write_instant
+from locum.errors import TransientError
+from locum.files import UnreadableError, read_regular, replace_file
+from locum.memory.file import MemoryFileError
+
+_MOST_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """`forgotten` maps what was asked for (see `mark`) to when: what came before it is gone."""
+
+    forgotten: dict[str, datetime]
+    approved: frozenset[LineId]
+
+    def forgets(self, what: str, key: str, at: datetime) -> bool:
+        asked_at = self.forgotten.get(mark(what, key))
+        return asked_at is not None and at <= asked_at
+
+
+def mark(what: str, key: str) -> str:
+    return f"{what}:{sha256(key.encode(errors='surrogatepass')).hexdigest()[:32]}"
+
+
+class WishFile:
+    def __init__(self, path: Path) -> None:
+        """Read the file; one that isn't there holds no wish.
+
+        Raises:
+            MemoryFileError: It is there and can't be read.
+        """
+        self.path = path
+        self.wishes = self._read()
+
+    def forget(self, marks: list[str], *, at: datetime) -> None:
+        """Note that this is to be forgotten, durably.
+
+        Raises:
+            TransientError: It can't be written.
+        """
+        known = dict.fromkeys(marks, at)
+        self._write(replace(self.wishes, forgotten={**self.wishes.forgotten, **known}))
+
+    def approve(self, line: LineId, *, approved: bool) -> None:
+        """As `forget`."""
+        lines = self.wishes.approved
+        self._write(
+            replace(self.wishes, approved=lines | {line} if approved else lines - {line})
+        )
+
+    def _read(self) -> Wishes:
+        with contextlib.suppress(FileNotFoundError):
+            self.path.lstat()
+            try:
+                content, _ = read_regular(self.path, limit=_MOST_BYTES)
+                return _parsed(json.loads(content))
+            except (UnreadableError, ValueError, KeyError, TypeError, AttributeError) as error:
+                raise MemoryFileError(
+                    f"{self.path}, which says what memory is to forget, can't be read: {error}. "
+                    "Restore it, or move it away: then a memory that is made anew forgets nothing."
+                ) from error
+        return Wishes({}, frozenset())
+
+    def _write(self, wishes: Wishes) -> None:
+        content = {
+            "version": 1,
+            "forgotten": {key: write_instant(at) for key, at in wishes.forgotten.items()},
+            "approved": sorted(wishes.approved),
+        }
+        try:
+            replace_file(self.path, json.dumps(content, indent=1).encode())
+        except OSError as error:
+            raise TransientError(
+                f"{self.path} can't be written: {error.strerror}. Nothing was changed."
+            ) from error
+        self.wishes = wishes
+
+
+def _parsed(content: Any) -> Wishes:
+    return Wishes(
+        {str(key): read_instant(at) for key, at in content["forgotten"].items()},
+        frozenset(LineId(str(each)) for each in content["approved"]),
+    )
