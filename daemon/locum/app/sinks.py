@@ -19,6 +19,7 @@ from locum.config.model import (
     WebhookSink,
 )
 from locum.ports import Clock, Summary, SummarySink
+from locum.rendering import Renderer
 from locum.sinks import (
     Encryption,
     Mailbox,
@@ -28,7 +29,6 @@ from locum.sinks import (
     SecretPlace,
     Webhook,
 )
-from locum.rendering import Renderer
 from locum.sinks.texts import as_html, heading
 
 
@@ -40,9 +40,12 @@ def sinks_of(
     environ: Mapping[str, str] = os.environ,
 ) -> tuple[SummarySink, ...]:
     """Answer the sinks; without any, summaries go to a folder of the state directory."""
+    renderer = Renderer(config.summary.template)
     if not config.sinks:
-        return (MarkdownFolder("markdown", state_dir / "summaries"),)
-    folders = tuple(_folder(table) for table in config.sinks if isinstance(table, MarkdownSink))
+        return (MarkdownFolder("markdown", state_dir / "summaries", renderer),)
+    folders = tuple(
+        _folder(table, renderer) for table in config.sinks if isinstance(table, MarkdownSink)
+    )
 
     def elsewhere(summary: Summary) -> tuple[str, ...]:
         return tuple(str(folder.place_of(summary)) for folder in folders)

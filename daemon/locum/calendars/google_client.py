@@ -12,6 +12,7 @@ needed.
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import http.client
 import json
@@ -76,6 +77,9 @@ _KEPT_S = 15.0
 _FRESH_FOR = timedelta(minutes=4)
 
 
+_FILES = "/drive/v3/files"
+
+
 class _TooLargeError(http.client.HTTPException):
     """The server goes on sending."""
 
@@ -99,11 +103,33 @@ class _BoundedResponse(http.client.HTTPResponse):
         return b"".join(chunks)
 
 
-class _PlainConnection(httplib2.HTTPConnectionWithTimeout):
+class _SentOnce(http.client.HTTPConnection):
+    """Keeps httplib2 from sending again by itself what makes a file: that would be two."""
+
+    _is_making = False
+
+    def connect(self) -> None:
+        if self._is_making:
+            raise ConnectionResetError(errno.ECONNRESET, "the answer was lost")
+        super().connect()
+
+    def request(self, method: str, url: str, *rest: Any, **options: Any) -> None:  # type: ignore[override]
+        if self.sock is None:
+            self.connect()
+        self._is_making = method == "POST" and _FILES in url
+        super().request(method, url, *rest, **options)
+
+    def getresponse(self) -> http.client.HTTPResponse:
+        response = super().getresponse()
+        self._is_making = False
+        return response
+
+
+class _PlainConnection(_SentOnce, httplib2.HTTPConnectionWithTimeout):
     response_class = _BoundedResponse
 
 
-class _TlsConnection(httplib2.HTTPSConnectionWithTimeout):
+class _TlsConnection(_SentOnce, httplib2.HTTPSConnectionWithTimeout):
     response_class = _BoundedResponse
 
 
