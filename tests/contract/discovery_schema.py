@@ -1,6 +1,6 @@
-"""Google's own description of Calendar v3, turned into a judge of what passes over the wire.
+"""Google's own descriptions of its APIs, turned into a judge of what passes over the wire.
 
-The document is the one that google-api-python-client brings along. Its schemas become JSON
+Each document is the one that google-api-python-client brings along. Its schemas become JSON
 Schema with `additionalProperties: false`, so a field that Google doesn't have is an error.
 """
 
@@ -62,15 +62,19 @@ _ERROR = {
 }
 
 
+CALENDAR = "calendar.v3"
+DRIVE = "drive.v3"
+
+
 @cache
-def _document_text() -> str:
+def _document_text(api: str) -> str:
     resource = importlib.resources.files("googleapiclient")
-    return (resource / "discovery_cache/documents/calendar.v3.json").read_text()
+    return (resource / f"discovery_cache/documents/{api}.json").read_text()
 
 
-def document(base_url: str | None = None) -> dict[str, Any]:
+def document(base_url: str | None = None, api: str = CALENDAR) -> dict[str, Any]:
     """Answer the discovery document, naming `base_url` as Google's address if one is given."""
-    found: dict[str, Any] = json.loads(_document_text())
+    found: dict[str, Any] = json.loads(_document_text(api))
     if base_url is not None:
         found["rootUrl"] = f"{base_url}/"
         found["baseUrl"] = f"{base_url}/{found['servicePath']}"
@@ -105,9 +109,9 @@ def json_schema(described: dict[str, Any]) -> dict[str, Any]:
 
 
 @cache
-def validator(schema_name: str) -> Draft202012Validator:
+def validator(schema_name: str, api: str = CALENDAR) -> Draft202012Validator:
     """Answer a validator for one of the document's schemas."""
-    schemas = document()["schemas"]
+    schemas = document(api=api)["schemas"]
     defs = {name: json_schema(each) for name, each in schemas.items()}
     schema = {"$ref": f"#/$defs/{schema_name}", "$defs": defs}
     Draft202012Validator.check_schema(schema)
@@ -127,8 +131,8 @@ class Method:
 
 
 @cache
-def methods() -> tuple[Method, ...]:
-    described = document()
+def methods(api: str = CALENDAR) -> tuple[Method, ...]:
+    described = document(api=api)
     shared = set(described["parameters"])
     return tuple(
         Method(
@@ -151,9 +155,14 @@ def _all_methods(resources: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _all_methods(resource.get("resources", {}))
 
 
+def _api_of(path: str) -> str:
+    return DRIVE if "/drive/v3/" in path else CALENDAR
+
+
 def method_of(http_method: str, path: str) -> Method | None:
     """Answer the method that a request calls; `path` as sent, percent-encoded."""
-    for method in methods():
+    path = path.removeprefix("/upload")
+    for method in methods(_api_of(path)):
         if method.http_method == http_method and method.path.fullmatch(path):
             return method
     return None
@@ -174,20 +183,21 @@ def problems_in_answer(http_method: str, path: str, status: int, body: bytes) ->
     elif method is None or method.response is None:
         return [f"{where}: answers an address that the description doesn't have"]
     else:
-        judge = validator(method.response)
+        judge = validator(method.response, _api_of(path))
     return [f"{where}: {each.json_path}: {each.message}" for each in judge.iter_errors(payload)]
 
 
 @dataclass
 class Checks:
-    """Judges every answer of a Calendar stage that passes; `problems` is what it found."""
+    """Judges every answer of a Google stage that passes; `problems` is what it found."""
 
     app: ASGIApp
     problems: list[str] = field(default_factory=list)
     checked: int = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or "/calendar/v3/" not in str(scope["path"]):
+        judged = ("/calendar/v3/", "/drive/v3/")
+        if scope["type"] != "http" or not any(each in str(scope["path"]) for each in judged):
             await self.app(scope, receive, send)
             return
         listener = _Listener(send)

@@ -16,7 +16,7 @@ from googleapiclient.errors import HttpError
 from locum.rehearsal.google import GoogleStage, google_app
 from locum.rehearsal.google.identity import DEFAULT_SCOPES
 from locum.rehearsal.serving import served
-from tests.contract.discovery_schema import Checks, check_answers, document
+from tests.contract.discovery_schema import CALENDAR, Checks, check_answers, document
 
 ANNA = "anna@example.com"
 BEN = "ben@example.com"
@@ -53,9 +53,9 @@ class GoogleRig:
     def client(self, email: str = ANNA, scopes: Iterable[str] = DEFAULT_SCOPES) -> Any:
         return self.client_with(self.credentials(email, scopes))
 
-    def client_with(self, credentials: Any) -> Any:
+    def client_with(self, credentials: Any, api: str = CALENDAR) -> Any:
         build: Any = discovery.build_from_document  # type: ignore[attr-defined]  # The stubs forgot it.
-        client = build(document(self.base_url), credentials=credentials)
+        client = build(document(self.base_url, api), credentials=credentials)
         self._clients.append(client)
         return client
 

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from locum.cli.root import app
-from locum.notify import targets
+from locum.courier import process
 from tests.integration.notices_rig import TOKEN, receiving
 from tests.integration.test_cli_stage import command, environment
 
@@ -103,7 +103,7 @@ def test_without_the_extra_every_command_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`config check` warns, `doctor` and `notify test` tell a person; none of them fails oddly."""
-    monkeypatch.setattr(targets, "find_spec", lambda _: None)
+    monkeypatch.setattr(process, "find_spec", lambda _: None)
     monkeypatch.setattr("locum.config.load.find_spec", lambda _: None)
     monkeypatch.setenv("HOME", str(tmp_path))
     path = config(tmp_path, "[notify]\n")

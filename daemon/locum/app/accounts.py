@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from locum.calendars.google_token import GoogleAccount
-from locum.config.model import Account, Config
+from locum.config.model import Account, Config, OnEvent
 
 
 def google_account(account: Account, config: Config, state_dir: Path) -> GoogleAccount:
@@ -19,11 +19,16 @@ def google_account(account: Account, config: Config, state_dir: Path) -> GoogleA
         subject=account.subject,
         api_root=config.calendar.api_root,
         token_uri=config.calendar.token_uri,
-        permissions=frozenset(_permissions(account)),
+        permissions=frozenset(_permissions(account, config)),
     )
 
 
-def _permissions(account: Account) -> Iterator[str]:
+def _permissions(account: Account, config: Config) -> Iterator[str]:
     """Answer what the config makes use of beyond reading calendars: see `PERMISSIONS`."""
+    for sink in config.sinks:
+        if sink.type == "google_doc" and sink.account == account.name:
+            yield "docs"
+            if sink.on_event is not OnEvent.NONE:
+                yield "events"
     if account.meet_transcripts:
         yield "transcripts"

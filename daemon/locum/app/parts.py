@@ -16,6 +16,7 @@ from typing import Any
 
 from dateutil.tz import tzlocal
 
+from locum.app import sinks
 from locum.app.accounts import google_account
 from locum.app.personas import card_in
 from locum.app.places import persona_folder
@@ -59,8 +60,6 @@ from locum.ports import (
     VoiceCloner,
 )
 from locum.push import PushSettings
-from locum.rendering import Renderer
-from locum.sinks import MarkdownFolder
 
 _EFFECTS = {
     RuleAction.JOIN: Effect.JOIN,
@@ -302,11 +301,8 @@ def _card(name: str, table: PersonaTable, state_dir: Path) -> PersonaCard:
 
 
 def sinks_of(config: Config, state_dir: Path) -> tuple[SummarySink, ...]:
-    """Answer the sinks; without any, summaries go to a folder of the state directory."""
-    renderer = Renderer(config.summary.template)
-    if not config.sinks:
-        return (MarkdownFolder("markdown", state_dir / "summaries", renderer),)
-    return tuple(MarkdownFolder(sink.name, sink.folder, renderer) for sink in config.sinks)
+    """Answer where summaries go. See `locum.app.sinks`."""
+    return sinks.sinks_of(config, state_dir, clock=clock_of(config))
 
 
 def notify_of(config: Config, path: Path, environ: Mapping[str, str]) -> NotifySetting | None:

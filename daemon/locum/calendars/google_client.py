@@ -12,6 +12,7 @@ needed.
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import http.client
 import json
@@ -32,6 +33,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from googleapiclient.discovery import build_from_document  # type: ignore[attr-defined]
 from googleapiclient.discovery_cache import get_static_doc
 
+from locum.calendars.google_drive_errors import drive_translated
 from locum.calendars.google_errors import SyncTokenExpiredError, translated
 from locum.calendars.google_events import Collected, PageContext, parse_item
 from locum.calendars.google_meet_errors import meet_translated
@@ -76,6 +78,9 @@ _KEPT_S = 15.0
 _FRESH_FOR = timedelta(minutes=4)
 
 
+_FILES = "/drive/v3/files"
+
+
 class _TooLargeError(http.client.HTTPException):
     """The server goes on sending."""
 
@@ -99,11 +104,33 @@ class _BoundedResponse(http.client.HTTPResponse):
         return b"".join(chunks)
 
 
-class _PlainConnection(httplib2.HTTPConnectionWithTimeout):
+class _SentOnce(http.client.HTTPConnection):
+    """Keeps httplib2 from sending again by itself what makes a file: that would be two."""
+
+    _is_making = False
+
+    def connect(self) -> None:
+        if self._is_making:
+            raise ConnectionResetError(errno.ECONNRESET, "the answer was lost")
+        super().connect()
+
+    def request(self, method: str, url: str, *rest: Any, **options: Any) -> None:  # type: ignore[override]
+        if self.sock is None:
+            self.connect()
+        self._is_making = method == "POST" and _FILES in url
+        super().request(method, url, *rest, **options)
+
+    def getresponse(self) -> http.client.HTTPResponse:
+        response = super().getresponse()
+        self._is_making = False
+        return response
+
+
+class _PlainConnection(_SentOnce, httplib2.HTTPConnectionWithTimeout):
     response_class = _BoundedResponse
 
 
-class _TlsConnection(httplib2.HTTPSConnectionWithTimeout):
+class _TlsConnection(_SentOnce, httplib2.HTTPSConnectionWithTimeout):
     response_class = _BoundedResponse
 
 
@@ -259,15 +286,27 @@ class GoogleClient:
 
     def execute_meet(self, build: Callable[[Any], Any]) -> object:
         """Send the one request that `build` makes of Google's client for Meet."""
-        account = self._account
-        with self._connected(), meet_translated(account, now=self._now):
+        with meet_translated(self._account, now=self._now):
+            return self._execute((self._account.meet_root, "meet", "v2"), build)
+
+    def execute_drive(self, build: Callable[[Any], Any]) -> object:
+        """Send the one request that `build` makes of Google's client for Drive."""
+        with drive_translated(self._account, now=self._now):
+            return self._execute((self._account.api_root, "drive", "v3"), build)
+
+    def execute_events(self, build: Callable[[Any], Any]) -> object:
+        """Send the one request that `build` makes of Google's client, as one of a filing."""
+        with drive_translated(self._account, now=self._now):
+            return self._execute((self._account.api_root, "calendar", "v3"), build)
+
+    def _execute(self, api: tuple[str, str, str], build: Callable[[Any], Any]) -> object:
+        with self._connected():
             authorized = google_auth_httplib2.AuthorizedHttp(
                 self._credentials(), http=self._http, max_refresh_attempts=1
             )
             if self._aborted.is_set():
-                raise TransientError(f"account {account.name}: the request was broken off")
-            service = _service(account.meet_root, "meet", "v2")
-            answer: object = build(service).execute(http=authorized, num_retries=0)
+                raise TransientError(f"account {self._account.name}: the request was broken off")
+            answer: object = build(_service(*api)).execute(http=authorized, num_retries=0)
         return answer
 
     def find(self, calendar: CalendarRef, event_id: str) -> CalendarEvent | None:

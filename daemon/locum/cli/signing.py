@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _LOGIN = epilog(
     "locum auth login",
     "locum auth login work --no-browser",
+    "locum auth login work --with docs",
     exits="0 signed in, 1 Google can't be reached, 2 no such account, "
     "3 it wasn't allowed, or the OAuth client is missing",
 )
@@ -65,6 +66,16 @@ def login(
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Only print the address to open.")
     ] = False,
+    permit: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            metavar="PERMISSION",
+            help="Ask for this too: docs (file Google Docs) or events (note on an event where "
+            "its summary is). What the config makes use of is asked for anyway.",
+            show_default=False,
+        ),
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Let locum read the events of one Google account's calendars.
@@ -73,7 +84,7 @@ def login(
     on another machine, its last address can be pasted here. The sign-in is kept in a file
     that only you can read; it allows reading, and of the rest what the config makes use of.
     """
-    account = _account(read_config(config).config, name)
+    account = _permitted(_account(read_config(config).config, name), permit or [])
     from locum.calendars.google_auth import sign_in
 
     say(f"Signing in for account {account.name}; Ctrl-C ends it.")
@@ -158,6 +169,23 @@ def _account(config: Config, name: str) -> GoogleAccount:
     if not name:
         raise typer.BadParameter(f"name one of the accounts: {known}")
     raise typer.BadParameter(f'there is no account "{name}" in the config; there is {known}')
+
+
+def _permitted(account: GoogleAccount, wanted: list[str]) -> GoogleAccount:
+    """Answer the account with these permissions added.
+
+    Raises:
+        typer.BadParameter: There is none of that name.
+    """
+    from dataclasses import replace
+
+    from locum.calendars.google_token import PERMISSIONS
+
+    for name in wanted:
+        if name not in PERMISSIONS:
+            known = ", ".join(PERMISSIONS)
+            raise typer.BadParameter(f'there is no permission "{name}"; there is {known}')
+    return replace(account, permissions=account.permissions.union(wanted))
 
 
 def _status_of(account: GoogleAccount) -> dict[str, Any]:

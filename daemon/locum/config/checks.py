@@ -43,6 +43,7 @@ def cross_checks(
     yield from _push(values)
     yield from _caps(values)
     yield from _brain(values)
+    yield from _sinks(values)
     yield from _stage(values, engine_address)
     yield from _personas(values)
     yield from _images(values, places)
@@ -226,6 +227,37 @@ def _brain(values: Table) -> Iterator[Problem]:
         )
 
 
+# ── where summaries go ───────────────────────────────────────────────────────────────────
+
+
+def _sinks(values: Table) -> Iterator[Problem]:
+    accounts = [item.get("name") for _, item in _account_items(values)]
+    for index, sink in _items(values.get("sinks")):
+        path: KeyPath = ("sinks", index)
+        account, host = sink.get("account"), sink.get("host")
+        is_doc = sink.get("type") == "google_doc"
+        if is_doc and isinstance(account, str) and account not in accounts:
+            hint = suggest(account, [each for each in accounts if isinstance(each, str)])
+            yield Problem((*path, "account"), f"there is no account {shown(account)}.{hint}")
+        if sink.get("type") == "email" and isinstance(host, str):
+            if sink.get("encryption") == "none" and not is_loopback(f"smtp://{_bare(host)}"):
+                yield Problem(
+                    (*path, "encryption"),
+                    f'"none" would show the mails to the network; {shown(host)} isn\'t this '
+                    'machine. Write "starttls" or "tls"',
+                )
+            if "password_file" in sink and not sink.get("username"):
+                yield Problem(
+                    (*path, "username"),
+                    "is missing: a password goes with it",
+                    at=(*path, "password_file"),
+                )
+
+
+def _bare(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
 # ── the stage ────────────────────────────────────────────────────────────────────────────
 
 
@@ -266,6 +298,12 @@ def _addresses(
         yield ("brain", "base_url"), address, "base_url" in brain
     if "public_url" in _table(calendar.get("push")):
         yield ("calendar", "push", "public_url"), calendar["push"]["public_url"], True
+    for index, sink in _items(values.get("sinks")):
+        spot: KeyPath = ("sinks", index)
+        if sink.get("type") == "webhook":
+            yield (*spot, "url"), sink.get("url"), True
+        if sink.get("type") == "email" and isinstance(sink.get("host"), str):
+            yield (*spot, "host"), f"smtp://{_bare(sink['host'])}", True
     default = PikaStream.model_fields["base_url"].default
     for name, engine in _table(values.get("engines")).items():
         written = _table(engine).get("base_url", default)

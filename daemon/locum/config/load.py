@@ -104,11 +104,18 @@ def _warnings(config: Config, path: Path, mode: int) -> tuple[str, ...]:
         found.append(f"{path.name}: no [engines.NAME]: nothing carries a persona there")
     if not config.sinks:
         found.append(f"{path.name}: no [[sinks]]: summaries go to the state directory")
-    if config.notify is not None and find_spec("apprise") is None:
-        found.append(
-            f"{path.name}: [notify] needs apprise, which isn't installed: nothing is told. "
-            "`pip install 'locum[notify]'`, or `uv sync --extra notify`"
-        )
+    if find_spec("apprise") is None:
+        install = "`pip install 'locum[notify]'`, or `uv sync --extra notify`"
+        if config.notify is not None:
+            found.append(
+                f"{path.name}: [notify] needs apprise, which isn't installed: nothing is told. "
+                f"{install}"
+            )
+        found += [
+            f"{path.name}: sink {sink.name} needs apprise, which isn't installed. {install}"
+            for sink in config.sinks
+            if sink.type == "apprise"
+        ]
     return tuple(found)
 
 

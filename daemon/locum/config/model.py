@@ -27,8 +27,11 @@ from locum.config.values import (
     parse_address,
     parse_bind_address,
     parse_duration,
+    parse_host,
+    parse_mail_address,
     parse_organizer,
     parse_push_address,
+    parse_tag,
     refuse_empty_path,
     resolve_path,
 )
@@ -67,6 +70,15 @@ ShownName = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(pa
 
 Organizer = Annotated[str, AfterValidator(parse_organizer)]
 """An address or a domain."""
+
+Tag = Annotated[str, AfterValidator(parse_tag)]
+"""A tag of Obsidian's, without "#"."""
+
+MailAddress = Annotated[str, AfterValidator(parse_mail_address)]
+"""A mail address without a name."""
+
+Host = Annotated[str, AfterValidator(parse_host)]
+"""A server's name or IP address."""
 
 Dollars = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 """US dollars."""
@@ -285,6 +297,111 @@ class MarkdownSink(Table):
     """Where the files go; made if it isn't there."""
     name: Name = "markdown"
     """How locum calls this place; two of a kind need names of their own."""
+    obsidian: bool = False
+    """Whether notes get tags and aliases, and links to their people and series."""
+    tags: tuple[Tag, ...] = ("meeting",)
+    """The tags, where `obsidian` is on."""
+    git: bool = False
+    """Whether each filing is committed to the git repository that the folder is in. No hook
+    runs, and nothing is pushed."""
+
+
+class OnEvent(Enum):
+    ATTACH = "attach"
+    PRIVATE = "private"
+    NONE = "none"
+
+
+class GoogleDocSink(Table):
+    """`[[sinks]]` with `type = "google_doc"`: a Google Doc in the Drive of a watched account.
+
+    Nobody else can open it: locum never shares. It takes a sign-in that allows it: `locum auth
+    login`, after this table is in the config.
+    """
+
+    type: Literal["google_doc"]
+    """What kind of place this is."""
+    account: str
+    """The account of [[calendar.accounts]] whose Drive it is."""
+    folder: str = Field(default="Meetings (locum)", min_length=1, max_length=100)
+    """The Drive folder's name. locum makes one, and sees none that others made."""
+    on_event: OnEvent = OnEvent.ATTACH
+    """Whether the event gets the document's address. "attach" attaches it where the account
+    organizes the event: guests then see that there is one, and can't open it. Where it doesn't,
+    and with "private", the address goes into a field that only locum's own copy has; with
+    "none" nowhere. Nobody is notified."""
+    name: Name = "google_doc"
+    """How locum calls this place; two of a kind need names of their own."""
+
+
+class MailEncryption(Enum):
+    STARTTLS = "starttls"
+    TLS = "tls"
+    NONE = "none"  #: On this machine itself.
+
+
+class EmailSink(Table):
+    """`[[sinks]]` with `type = "email"`: mails with the summary, to you alone by default."""
+
+    type: Literal["email"]
+    """What kind of place this is."""
+    host: Host
+    """The mail server."""
+    port: int = Field(default=587, ge=1, le=65535)
+    """Its port: 587 for "starttls", mostly 465 for "tls"."""
+    encryption: MailEncryption = MailEncryption.STARTTLS
+    """"starttls" or "tls"; "none" is for this machine only."""
+    username: str = Field(default="", max_length=320)
+    """Whom to log in as; empty is nobody."""
+    password_file: LocalPath | None = None
+    """A file with the password (chmod 600). Otherwise the systemd credential
+    "smtp_password"."""
+    sender: MailAddress
+    """Your address: the mails come from it, and go to it."""
+    to: tuple[MailAddress, ...] = Field(default=(), max_length=20)
+    """Who gets them instead. Nothing in a meeting changes that."""
+    name: Name = "email"
+    """How locum calls this place; two of a kind need names of their own."""
+
+
+class WebhookSink(Table):
+    """`[[sinks]]` with `type = "webhook"`: the JSON twin, posted and signed.
+
+    The signature is that of Standard Webhooks, which has libraries in most languages.
+    """
+
+    type: Literal["webhook"]
+    """What kind of place this is."""
+    url: Address
+    """Where to: https, or http on this machine."""
+    secret_file: LocalPath | None = None
+    """A file with the secret (chmod 600): whsec_ and then 24 to 64 bytes in base64. Otherwise
+    the systemd credential "webhook_secret"."""
+    allow_private: bool = False
+    """Whether the address may be in a private network."""
+    name: Name = "webhook"
+    """How locum calls this place; two of a kind need names of their own."""
+
+
+class MessageSink(Table):
+    """`[[sinks]]` with `type = "apprise"`: the gist, to Slack, Matrix, ntfy and a hundred more.
+
+    Needs the extra: `pip install 'locum[notify]'`.
+    """
+
+    type: Literal["apprise"]
+    """What kind of place this is."""
+    urls_file: LocalPath | None = None
+    """A file with one apprise address a line (chmod 600). Otherwise the systemd credential
+    "message_urls"."""
+    name: Name = "apprise"
+    """How locum calls this place; two of a kind need names of their own."""
+
+
+Sink = Annotated[
+    MarkdownSink | GoogleDocSink | EmailSink | WebhookSink | MessageSink,
+    Field(discriminator="type"),
+]
 
 
 class WorkspaceTable(Table):
@@ -526,7 +643,7 @@ class Config(Table):
     """Who goes, by name."""
     engines: dict[Name, PikaStream] = {}
     """What carries a persona into a meeting, by name."""
-    sinks: tuple[MarkdownSink, ...] = ()
+    sinks: tuple[Sink, ...] = ()
     """Where summaries go."""
     briefing: BriefingTable = BriefingTable()
     """What the stand-in is told before a meeting."""

@@ -177,6 +177,49 @@ def _is_host(host: str) -> bool:
     return True
 
 
+# ── places where summaries go ────────────────────────────────────────────────────────────
+
+
+def parse_tag(value: str) -> str:
+    """Check a tag of Obsidian's, written without its "#".
+
+    Raises:
+        ValueError: Obsidian wouldn't take it for one.
+    """
+    if re.fullmatch(r"[\w/-]{1,64}", value) is None or value.isdigit():
+        raise ValueError(
+            f"{shown(value)} is no tag; write letters, digits and any of _ - / only, and one "
+            "letter at least"
+        )
+    return value
+
+
+def parse_mail_address(value: str) -> str:
+    """Check a mail address, plain: no name with it, and nothing that a header could end at.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    if re.fullmatch(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,253}", value):
+        local, _, domain = value.rpartition("@")
+        if not any(part in {"", "-"} for part in (*local.split("."), *domain.split("."))):
+            return value
+    raise ValueError(f'{shown(value)} is no mail address; write it like "me@example.com"')
+
+
+def parse_host(value: str) -> str:
+    """Check a server's name or IP address.
+
+    Raises:
+        ValueError: It is neither: an address with "://", a port or a path, say.
+    """
+    if value.isascii() and _is_host(value):
+        return value
+    raise ValueError(
+        f'{shown(value)} is no host; write its name alone, like "smtp.example.com"'
+    )
+
+
 # ── people ───────────────────────────────────────────────────────────────────────────────
 
 

@@ -89,9 +89,13 @@ def as_markdown(summary: Summary) -> str:
 
 
 def as_html(markdown: str) -> str:
-    """Answer a rendered summary as the body of an HTML page; markup in it stays text."""
+    """Answer a rendered summary as the body of an HTML page; markup in it stays text.
+
+    It fetches nothing: an image would tell its owner who reads the summary, and when.
+    """
     body = markdown.removeprefix("---\n").partition("\n---\n")[2] or markdown
-    html: str = MarkdownIt("commonmark", {"html": False}).enable("table").render(body)
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+    html: str = reader.render(body)
     return html
 
 

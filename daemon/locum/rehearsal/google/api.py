@@ -14,6 +14,8 @@ from starlette.routing import Route
 
 from locum.rehearsal.faults import Fault, control_routes, with_faults
 from locum.rehearsal.google import overview
+from locum.rehearsal.google.drive import SCOPES as DRIVE_SCOPES
+from locum.rehearsal.google.drive import read_upload
 from locum.rehearsal.google.edits import Author
 from locum.rehearsal.google.errors import ApiError, error_body
 from locum.rehearsal.google.listing import Quirks
@@ -104,6 +106,51 @@ class Call:
 Handler = Callable[[Call], Any]
 
 
+def _uploaded(call: Call) -> tuple[object, tuple[str, bytes]]:
+    """Answer a file's metadata, and its content with its type if there is any."""
+    if not isinstance(call.body, Upload):
+        return call.body, ("", b"")
+    if call.request.query_params.get("uploadType") != "multipart":
+        raise ApiError(400, "badRequest", "Only multipart uploads here.")
+    return read_upload(call.body.content_type, call.body.payload)
+
+
+def drive_routes(stage: GoogleStage) -> list[Route]:
+    """Answer Drive's routes: metadata on the one address, uploads on the other."""
+    files, upload = "/drive/v3/files", "/upload/drive/v3/files"
+
+    def create(call: Call) -> Any:
+        return stage.drive.create(call.email, *_uploaded(call))
+
+    def update(call: Call) -> Any:
+        file_id = str(call.request.path_params["file_id"])
+        return stage.drive.update(call.email, file_id, *_uploaded(call))
+
+    def find(call: Call) -> Any:
+        return stage.drive.list(call.email, dict(call.pairs()))
+
+    def get(call: Call) -> Any:
+        return stage.drive.get(call.email, str(call.request.path_params["file_id"]))
+
+    def about(call: Call) -> Any:
+        if "fields" not in call.request.query_params:
+            raise ApiError(400, "required", "The 'fields' parameter is required.", "fields")
+        return stage.drive.about(call.email)
+
+    def route(path: str, method: str, handler: Handler) -> Route:
+        return Route(path, _endpoint(stage, DRIVE_SCOPES, handler), methods=[method])
+
+    return [
+        route("/drive/v3/about", "GET", about),
+        route(files, "GET", find),
+        route(files, "POST", create),
+        route(f"{files}/{{file_id}}", "GET", get),
+        route(f"{files}/{{file_id}}", "PATCH", update),
+        route(upload, "POST", create),
+        route(f"{upload}/{{file_id}}", "PATCH", update),
+    ]
+
+
 def google_app(stage: GoogleStage) -> Starlette:
     """Answer the application that serves `stage`; its faults and log stand around it."""
 
@@ -129,6 +176,7 @@ def google_app(stage: GoogleStage) -> Starlette:
         route(f"{_ROOT}/freeBusy", "POST", _FREE_BUSY, _free_busy),
         route("/v2/conferenceRecords", "GET", MEET_SCOPES, _list_conferences),
         route("/v2/{name:path}", "GET", MEET_SCOPES, _meet_resource),
+        *drive_routes(stage),
         *oauth_routes(stage.identity, stage.lock),
         Route("/_stage/quirks", _quirks_endpoint(stage), methods=["GET", "POST"]),
         *control_routes(stage.faults, stage.log, parse=_read_fault),
@@ -149,9 +197,7 @@ def _endpoint(
                 grant = stage.identity.authenticate(header, scopes)
                 stage.spend_quota(grant.email)
                 stage.editor.settle()
-                body = (
-                    read_body(payload) if request.method in {"POST", "PUT", "PATCH"} else None
-                )
+                body = _body(request, payload)
                 answer = handler(Call(stage, request, grant.email, body))
                 return _answer(request, answer)
         except ApiError as error:
@@ -165,6 +211,22 @@ def _refusal(request: Request, error: ApiError) -> Response:
         status, body = meet_error(error.status, error.reason, error.message)
         return _json(body, status)
     return _json(error.body, error.status)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A body that is more than JSON."""
+
+    content_type: str
+    payload: bytes
+
+
+def _body(request: Request, payload: bytes) -> object:
+    if request.method not in {"POST", "PUT", "PATCH"}:
+        return None
+    if request.url.path.startswith("/upload/"):
+        return Upload(request.headers.get("content-type", ""), payload)
+    return read_body(payload)
 
 
 def _quirks_endpoint(stage: GoogleStage) -> Callable[[Request], Any]:

@@ -13,6 +13,7 @@ from typing import Any
 from locum.rehearsal.faults import Fault, Faults, RequestLog
 from locum.rehearsal.google.channels import Channel, Channels, CommitLock
 from locum.rehearsal.google.drafts import read_times
+from locum.rehearsal.google.drive import DriveStage
 from locum.rehearsal.google.edits import Author, Editor
 from locum.rehearsal.google.errors import ApiError, error_body, not_found
 from locum.rehearsal.google.identity import (
@@ -40,7 +41,7 @@ class GoogleStage:
     `quirks` (short, empty and incomplete pages, quota), `consent` (what the person at the
     consent page does), `conference_delay` (how long a new Meet link is pending),
     `access_lifetime` and `refresh_lifetime` of tokens, `channels` (push, and what was sent),
-    `meet` (what Google Meet knows of conferences).
+    `meet` (what Google Meet knows of conferences), `drive` (documents and their room).
     """
 
     def __init__(self, *, now: Callable[[], datetime]) -> None:
@@ -54,6 +55,7 @@ class GoogleStage:
         self.identity = Identity(now)
         self.channels = Channels(now, self.faults)
         self.meet = MeetStage(now)
+        self.drive = DriveStage(now)
         self.store.on_change = self.channels.touch
         self.lock.committed = self.channels.tell
         self._recent: dict[str, deque[datetime]] = {}

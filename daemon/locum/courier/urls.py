@@ -1,4 +1,4 @@
-"""Finds the addresses that notices go to. Each carries its secret, so no config holds them."""
+"""Finds the addresses that messages go to. Each carries its secret, so no config holds them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from pathlib import Path
 
 from locum.core.secret import Secret
 from locum.errors import HumanNeededError
-
-CREDENTIAL_NAME = "notify_urls"
 
 _LONGEST_FILE = 64 * 1024
 _LONGEST_URL = 4096
@@ -28,7 +26,20 @@ class Line:
     scheme: str
 
 
-def urls_path(urls_file: Path | None, environ: Mapping[str, str]) -> Path:
+@dataclass(frozen=True)
+class Addresses:
+    """Where to look for addresses: the file of `setting`, or else a systemd credential.
+
+    `what` is what goes to them.
+    """
+
+    what: str
+    setting: str
+    credential: str
+    file: Path | None
+
+
+def urls_path(place: Addresses, environ: Mapping[str, str]) -> Path:
     """Answer where the addresses are: the file if one is named, else the credential.
 
     A named file that can't be read is an error, not a reason to look elsewhere.
@@ -36,28 +47,28 @@ def urls_path(urls_file: Path | None, environ: Mapping[str, str]) -> Path:
     Raises:
         HumanNeededError: Nothing says where.
     """
-    if urls_file is not None:
-        return urls_file
+    if place.file is not None:
+        return place.file
     credentials = environ.get("CREDENTIALS_DIRECTORY")
-    if credentials and (path := Path(credentials) / CREDENTIAL_NAME).exists():
+    if credentials and (path := Path(credentials) / place.credential).exists():
         return path
     raise HumanNeededError(
-        "Nothing says where notices go.",
-        hint=f"{_WRITE_THEM} Name that file as notify.urls_file, or give systemd the"
-        f" credential {CREDENTIAL_NAME}.",
+        f"Nothing says where {place.what} go.",
+        hint=f"{_WRITE_THEM} Name that file as {place.setting}, or give systemd the"
+        f" credential {place.credential}.",
     )
 
 
-def find_urls(urls_file: Path | None, environ: Mapping[str, str]) -> tuple[Line, ...]:
+def find_urls(place: Addresses, environ: Mapping[str, str]) -> tuple[Line, ...]:
     """Read the addresses; blank lines and those that begin with # don't count.
 
     Raises:
         HumanNeededError: There are none, they can't be read, or a line isn't one.
     """
-    path = urls_path(urls_file, environ)
+    path = urls_path(place, environ)
     lines = tuple(
         _line(path, number, text.strip())
-        for number, text in enumerate(_read(path).splitlines(), start=1)
+        for number, text in enumerate(_read(path, place).splitlines(), start=1)
         if text.strip() and not text.strip().startswith("#")
     )
     if not lines:
@@ -82,8 +93,8 @@ def urls_file_problem(urls_file: Path | None) -> str | None:
     return None
 
 
-def _read(path: Path) -> str:
-    step = "Make it readable for the user that locum runs as, or correct notify.urls_file."
+def _read(path: Path, place: Addresses) -> str:
+    step = f"Make it readable for the user that locum runs as, or correct {place.setting}."
     try:
         # Not blocking: what is named may be a pipe that nobody writes to.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
