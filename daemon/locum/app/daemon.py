@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 
+from locum.app.briefing import desk
 from locum.app.commands import Commands
 from locum.app.parts import (
     Workshop,
@@ -290,6 +291,7 @@ class Daemon:
         engines, personas = self._workshop.engines(config), personas_of(config, self._state)
         cloners = self._workshop.cloners(config)
         sinks = sinks_of(config, self._state)
+        brain = self._workshop.brain(config)
         purse = purse_of(config, self._ledger.database)
         self._keeper.take(personas)
         setting = Setting(
@@ -304,6 +306,10 @@ class Daemon:
         self._keeper.wardrobe.cloners = cloners
         self._debrief.engines, self._debrief.personas = engines, personas
         self._debrief.sinks, self._debrief.hold = sinks, config.summary.hold
+        self._debrief.brain = brain
+        self._desk = desk(
+            config, self._state, self._remembering.boundaries, self._remembering.lines
+        )
         return setting
 
     def _company(self) -> Company:
@@ -315,6 +321,7 @@ class Daemon:
             personas=self._keeper.personas,
             policy=self._controller.setting.policy,
             wardrobe=self._keeper.wardrobe,
+            brief=self._desk.brief,
         )
 
     def _standing_changed(self) -> None:
@@ -456,7 +463,6 @@ class Daemon:
             _log.error("config_rejected", problems=[str(error)])
             return ReloadOutcome(Reload.REJECTED, problems=(str(error),))
         self._taken = config
-        self._remembering.change(memory_of(config))
         self._polling.change(sources, pace_of(config))
         self._change_push(config)
         self._gathering.change(gathering)

@@ -10,7 +10,7 @@ import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from locum.app import sinks
 from locum.app.accounts import google_account
 from locum.app.personas import card_in
 from locum.app.places import persona_folder
+from locum.brains.extractive import ExtractiveBrain
 from locum.brains.fallback import FallbackBrain
-from locum.brains.model import ModelBrain, ModelSettings, Resolve, Segment
+from locum.brains.model import ModelBrain, ModelSettings, Segment
 from locum.brains.model import find_key as find_model_key
 from locum.calendars.google import GoogleCalendarSource
 from locum.calendars.google_meet import GoogleMeetTranscripts
@@ -36,6 +37,7 @@ from locum.core.money import Caps
 from locum.core.notices import Kind
 from locum.core.pacing import Limits
 from locum.core.policy import Effect, Policy, Rule
+from locum.core.when import resolve_due
 from locum.engines.openai_images import OpenAIImages
 from locum.engines.pikastream import PikaStreamEngine, PikaStreamSettings
 from locum.engines.pikastream_images import PikaStreamImages
@@ -125,6 +127,13 @@ class Workshop:
             if "transcripts" in account.permissions
         )
 
+    def brain(self, config: Config) -> Brain:
+        return self._keep(  # type: ignore[no-any-return]
+            ("brain", ""),
+            config.brain,
+            lambda: brain_of(config, self.environ, clock=self.clock),
+        )
+
     def gathering(self, config: Config) -> GatherSetting:
         return GatherSetting(
             sources=self.transcript_sources(config),
@@ -205,14 +214,14 @@ def brain_of(
     environ: Mapping[str, str],
     *,
     clock: Clock,
-    plain: Brain,
+    plain: Brain | None = None,
     segment: Segment | None = None,
-    resolve: Resolve | None = None,
 ) -> Brain:
     """Answer what writes the minutes: `plain`, which needs no model, or `[brain]`'s.
 
-    `segment` and `resolve` are lent to the model: where topics begin, and which day was meant.
+    `segment` is lent to the model: it tells where topics begin.
     """
+    plain = plain or ExtractiveBrain()
     table = config.brain
     if table is None:
         return plain
@@ -224,8 +233,14 @@ def brain_of(
         timeout=table.timeout,
         max_words=table.max_words,
     )
-    brain = ModelBrain(settings, segment=segment, resolve=resolve)
+    brain = ModelBrain(settings, segment=segment, resolve=_due_day)
     return FallbackBrain(brain, plain, clock=clock) if table.fallback else brain
+
+
+def _due_day(text: str, *, on: date) -> date | None:
+    """Tell the model's words for a day by our own rules."""
+    found = resolve_due(text, on=on)
+    return None if found is None else found.day
 
 
 def clock_of(config: Config) -> Clock:

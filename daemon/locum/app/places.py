@@ -26,6 +26,11 @@ def wishes_path(state: Path) -> Path:
     return state / "memory-wishes.json"
 
 
+def skills_path(state: Path) -> Path:
+    """Answer where it stands which skills were approved."""
+    return state / "skills.json"
+
+
 def socket_path(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
     return runtime_dir(config, environ) / "control.sock"
 

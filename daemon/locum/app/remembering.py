@@ -47,6 +47,10 @@ _LOOKED_AT_ANEW = 50
 
 _LONGEST_ANSWER = 4000  # Characters.
 
+_MOST_LINES = 200  # Of a series, for one briefing.
+_MOST_PEOPLE = 30
+_MOST_OF_ONE = 20
+
 _ResultT = TypeVar("_ResultT")
 
 
@@ -154,6 +158,16 @@ class Remembering:
                 before=meeting.start,
             )
         )
+
+    @property
+    def boundaries(self) -> Boundaries:
+        return self._setting.boundaries
+
+    def lines(self, meeting: Meeting, audience: Compartment) -> tuple[Remembered, ...]:
+        """Answer what a meeting's briefing may draw on."""
+        if not self._setting.enabled:
+            return ()
+        return self._do(lambda memory: lines_for(memory, meeting, audience))
 
     def remember(self, summary: Summary) -> None:
         if self._setting.enabled and not self._is_too_old(summary.start):
@@ -271,6 +285,22 @@ def _faces(value: Any) -> list[Face]:
             raise PermanentError("A person is given as pairs of name and address.")
         faces.append((each[0], each[1]))
     return faces
+
+
+def lines_for(
+    memory: Memory, meeting: Meeting, audience: Compartment
+) -> tuple[Remembered, ...]:
+    """Answer what is known of a meeting's series, and of the people who are invited."""
+    found = list(
+        memory.of_series(series_of(meeting.occurrence), compartment=audience, limit=_MOST_LINES)
+    )
+    for attendee in meeting.attendees[:_MOST_PEOPLE]:
+        if not attendee.is_self and attendee.person.email:
+            found += memory.of_person(
+                attendee.person.email, compartment=audience, limit=_MOST_OF_ONE
+            )
+    kept = {line.id: line for line in found if line.standing is not Standing.FORGOTTEN}
+    return tuple(kept.values())
 
 
 # ── for commands that only read ──────────────────────────────────────────────────────────

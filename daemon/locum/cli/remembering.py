@@ -37,7 +37,8 @@ from locum.errors import PermanentError
 
 if TYPE_CHECKING:
     from locum.core.remembered import Compartment, Remembered
-    from locum.memory import Face, Forgotten, Memory
+    from locum.memory import Face, Forgotten, Hit, Memory
+    from locum.ports import Answer
 
 _SHOW = epilog(
     "locum memory show                      what is open, and which series are known",
@@ -298,13 +299,11 @@ def ask(
     """
     import asyncio
 
-    from locum.app.remembering import answer
-
     asked = " ".join(question)
     place = whereabouts(config)
     with _reading(place) as memory, working("Looking"):
         found, hits, trouble = asyncio.run(
-            answer(memory, asked, compartment=_compartment(compartment), limit=limit)
+            _asked(memory, asked, place, _compartment(compartment), limit)
         )
     if trouble:
         say(f"The language model gave no answer: {trouble}")
@@ -334,6 +333,32 @@ def ask(
                 _show_line(hit.line)
     if not hits:
         raise typer.Exit(FAILED)
+
+
+async def _asked(
+    memory: Memory,
+    question: str,
+    place: Whereabouts,
+    compartment: Compartment | None,
+    limit: int,
+) -> tuple[Answer | None, Sequence[Hit], str]:
+    """Ask memory, and the language model where the config has one."""
+    import os
+
+    from locum.app.parts import brain_of, clock_of
+    from locum.app.remembering import answer
+    from locum.config.load import load
+
+    config = None if place.unusable is not None else load(place.config).config
+    if config is None or config.brain is None:
+        return await answer(memory, question, compartment=compartment, limit=limit)
+    brain = brain_of(config, os.environ, clock=clock_of(config))
+    try:
+        return await answer(
+            memory, question, brain=brain, compartment=compartment, limit=limit
+        )
+    finally:
+        await brain.aclose()
 
 
 def export(*, config: ConfigOption = None) -> None:

@@ -5,7 +5,6 @@ A pure function of the transcript, so that it can run in a process of its own, o
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,6 +15,7 @@ from locum.brains.extractive.picking import Picker
 from locum.brains.extractive.segments import Stretch, segments_of
 from locum.brains.extractive.sentences import Piece, lowered_in, pieces_of
 from locum.brains.extractive.words import Vocabulary
+from locum.brains.rules import claims_of
 from locum.core.minutes import Claim, Evidence, Minutes, Occasion, Topic, hold_to_evidence
 from locum.core.transcript import Transcript, shares
 
@@ -51,12 +51,8 @@ def minutes_of(transcript: Transcript, occasion: Occasion) -> Minutes:
 
 
 def _with_claims(minutes: Minutes, transcript: Transcript, occasion: Occasion) -> Minutes:
-    """Add what the rules find, where they are installed beside us."""
-    try:
-        rules = importlib.import_module("locum.brains.rules")
-    except ModuleNotFoundError:
-        return minutes
-    found = rules.claims_of(transcript, occasion)
+    """Add what the rules find."""
+    found = claims_of(transcript, occasion)
     return replace(
         minutes,
         decisions=found.decisions,
