@@ -78,9 +78,12 @@ class Load:
         whole = span
         for each in sorted(self._by_room.get(span.room_id, ())):
             if whole.joins(each, self._gap):
-                first = min(whole, each)
+                # Who comes first isn't who starts first: one waits out its lead, the other not.
                 whole = Span(
-                    first.begin, max(whole.until, each.until), first.start, span.room_id
+                    min(whole.begin, each.begin),
+                    max(whole.until, each.until),
+                    min(whole.start, each.start),
+                    span.room_id,
                 )
         return whole
 
