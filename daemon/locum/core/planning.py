@@ -175,7 +175,17 @@ def arrange(
             verdicts[meeting.occurrence] = _overruled(item, *refusal)
 
     open_records = [record for record in records if record.is_open]
-    stays, endings, rest = _continue_open(open_records, wanted, verdicts, policy, now)
+    ours = _ours(open_records, wanted, now)
+    newcomers = [meeting for meeting in wanted if meeting.key not in ours]
+    held, _, left_over = _continue_open(
+        open_records, [m for m in wanted if m.key in ours], verdicts, policy, now
+    )
+    newcomers += left_over
+    begins = _within_capacity(newcomers, held.values(), history, policy, now)
+    refused = {meeting.key: meeting for meeting in newcomers if meeting.key not in begins}
+    stays, endings, rest = _continue_open(
+        open_records, [m for m in wanted if m.key not in refused], verdicts, policy, now
+    )
     in_hand = {
         meeting.occurrence
         for record in open_records
@@ -186,16 +196,13 @@ def arrange(
         for meeting in over
         if meeting.occurrence in once_joinable - in_hand and not history.attended(meeting)
     )
-    begins = _within_capacity(rest, stays.values(), history, policy, now)
-    for meeting in rest:
-        if meeting.key not in begins:
-            verdicts[meeting.occurrence] = _overruled(
-                verdicts[meeting.occurrence],
-                Code.AT_CAPACITY,
-                f"at capacity: {policy.capacity} at the same time (attend.capacity)",
-            )
-    admitted = [meeting for meeting in rest if meeting.key in begins]
-    for chain in _chains(admitted, policy.merge_window):
+    for meeting in refused.values():
+        verdicts[meeting.occurrence] = _overruled(
+            verdicts[meeting.occurrence],
+            Code.AT_CAPACITY,
+            f"at capacity: {policy.capacity} at the same time (attend.capacity)",
+        )
+    for chain in _chains(rest, policy.merge_window):
         stay = _stay(chain, begins[chain[0].key], history, policy, now)
         stays[stay.key] = stay
     ordered = tuple(
@@ -277,6 +284,20 @@ def _continue_open(
         else:
             endings[record.key] = reason
     return stays, endings, rest
+
+
+def _ours(
+    open_records: Iterable[SessionRecord], wanted: Iterable[Meeting], now: datetime
+) -> frozenset[MeetingKey]:
+    """Name what open sessions have begun: it keeps its place, as what is still ahead need not."""
+    begun = {
+        (record.room.id, each.occurrence)
+        for record in open_records
+        if record.phase is not Phase.LEAVING
+        for each in record.meetings
+        if each.start <= now or each is record.meetings[0]
+    }
+    return frozenset(each.key for each in wanted if (each.room.id, each.occurrence) in begun)
 
 
 def _in_time(meeting: Meeting) -> tuple[datetime, str]:
