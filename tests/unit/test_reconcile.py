@@ -515,9 +515,10 @@ def test_rule_44_never_past_the_end() -> None:
     )
 
 
-def test_what_was_attended_for_a_minute_is_owed_a_summary() -> None:
-    """Dropped, tried again in vain: it ends as attended."""
-    dropped = waiting(admitted_at=TEN)
+@pytest.mark.parametrize("was", [{"admitted_at": TEN}, {"unseen": True}])
+def test_what_was_attended_for_a_minute_is_owed_a_summary(was: dict[str, Any]) -> None:
+    """Dropped, or gone while nobody was up, and tried again in vain: it ends as attended."""
+    dropped = waiting(**was)
     assert act([event()], at(10), [dropped]) == (
         GiveUp(KEY, Phase.ENDED, EndReason.ENGINE_LOST),
     )

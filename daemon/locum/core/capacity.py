@@ -58,9 +58,7 @@ class Load:
     def has_room(self, span: Span) -> bool:
         """Whether a place is free at every instant of it that its room doesn't hold already."""
         whole = self._joined(span)
-        around = [
-            each for each in self._meeting_in_time(whole) if each.room_id != span.room_id
-        ]
+        around = [each for each in self._meeting_in_time(whole) if each.room_id != span.room_id]
         if len(around) < self._capacity:
             return True
         return all(
