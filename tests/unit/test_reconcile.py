@@ -391,6 +391,15 @@ def test_rule_17_a_room_where_nobody_has_come_yet_is_waited_in(
     assert act([event(end=None)], at(minutes), [session]) == ()
 
 
+@pytest.mark.parametrize("change", [{}, {"room": None}])
+def test_rule_09_17_an_end_that_was_given_while_in_it_counts(change: dict[str, Any]) -> None:
+    """Whoever gave it an end is coming back: what the session noted before doesn't count."""
+    session = in_endless(others_present=0, accompanied=True)
+    given = event(end=at(60), **change)
+    assert amended([given], at(40), session).leave_by == at(60)
+    assert leaves(act([given], at(60), [session])) != {}
+
+
 def test_rule_17_a_meeting_that_has_an_end_outlives_an_empty_room() -> None:
     """They may be back from their break; and the one after it in the room still comes."""
     session = record(others_present=0, accompanied=True)

@@ -256,10 +256,9 @@ def _continue_open(
             endings[record.key] = record.end_reason or EndReason.UNWANTED
             continue
         cap = record.claimed_at + policy.max_length
-        emptied = _emptied(record, policy, now)
-        kept = [
-            each for each in _kept(record, verdicts, policy, now) if each.key not in emptied
-        ]
+        kept = _kept(record, verdicts, policy, now)
+        emptied = _emptied(record, [*kept, *rest], policy, now)
+        kept = [each for each in kept if each.key not in emptied]
         broke_up = any(meeting.key in emptied for meeting in rest)
         rest = [meeting for meeting in rest if meeting.key not in emptied]
         served = (*kept, *_served_by(record, kept, rest, policy, now))
@@ -310,18 +309,25 @@ def _with_people(record: SessionRecord, policy: Policy) -> bool:
     return policy.stay_with_people and is_in and bool(record.others_present)
 
 
-def _emptied(record: SessionRecord, policy: Policy, now: datetime) -> frozenset[MeetingKey]:
+def _emptied(
+    record: SessionRecord, current: Iterable[Meeting], policy: Policy, now: datetime
+) -> frozenset[MeetingKey]:
     """Name what has no end of its own, and ended when the last of its people left.
 
-    A room where nobody has come yet isn't empty so, and who is late is waited for.
+    `current` is what the calendar has now: what was given an end meanwhile isn't over so. A
+    room where nobody has come yet isn't empty so, and who is late is waited for.
     """
     is_alone = record.accompanied and record.others_present == 0
     if record.phase is not Phase.LIVE or not is_alone:
         return frozenset()
+    known = {meeting.key for meeting in record.meetings}
     return frozenset(
         meeting.key
-        for meeting in record.meetings
-        if meeting.open_ended and meeting.start + policy.grace <= now
+        for meeting in current
+        if meeting.key in known
+        and meeting.room.id == record.room.id
+        and meeting.open_ended
+        and meeting.start + policy.grace <= now
     )
 
 
@@ -369,32 +375,35 @@ def _kept(
         begun = meeting.start <= now or meeting is record.meetings[0]
         if item is None or not begun:
             continue
-        end = _kept_until(record, meeting, item, policy, now)
-        if end is not None and now < end:
-            kept.append(replace(meeting, end=end))
+        end, open_ended = _kept_until(record, meeting, item, policy, now)
+        if now < end:
+            kept.append(replace(meeting, end=end, open_ended=open_ended))
     return kept
 
 
 def _kept_until(
     record: SessionRecord, meeting: Meeting, item: Judged, policy: Policy, now: datetime
-) -> datetime | None:
+) -> tuple[datetime, bool]:
+    """Answer its end, and whether it has none of its own; the present if it isn't kept."""
     event, code = item.event, item.decision.code
+    as_noted = meeting.end, meeting.open_ended
+    not_kept = now, False
     if code in {Code.NO_MEET_LINK, Code.BAD_LINK}:
         # Who was dropped isn't in: nobody enters a room that no event names.
         is_in = record.phase in {Phase.WAITING, Phase.LIVE}
         has_begun = event.start <= max(now, meeting.start)
         # The link vanished while we are in its room: that room is still the meeting's.
-        return _end_of(event, policy)[0] if is_in and has_begun else None
+        return _end_of(event, policy) if is_in and has_begun else not_kept
     if code is Code.PERSONA_UNFIT and event.start == meeting.start:
         # Whoever is in stays with the persona that it joined as.
-        return _end_of(event, policy)[0]
+        return _end_of(event, policy)
     if code in {Code.CANCELLED, Code.DECLINED}:
         is_alone = record.others_present == 0
         stays = not policy.leave_when_cancelled and record.phase is Phase.LIVE
-        return meeting.end if stays and not is_alone else None
+        return as_noted if stays and not is_alone else not_kept
     if code is Code.OVER and event.start == meeting.start and _with_people(record, policy):
-        return meeting.end  # Shortened below the present, and people are still there.
-    return None
+        return as_noted  # Shortened below the present, and people are still there.
+    return not_kept
 
 
 def _served_by(
