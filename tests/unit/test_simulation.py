@@ -170,7 +170,7 @@ class Simulation(RuleBasedStateMachine):
         later = None if old.end is None else old.end + shift
         changes: dict[str, dict[str, Any]] = {
             "move": {"start": old.start + shift, "end": later},
-            "extend": {"end": later},
+            "extend": {"end": (old.end or old.start) + shift},
             "cancel": {"status": EventStatus.CANCELLED},
             "decline": {"answer": Answer.DECLINED},
             "accept": {"answer": Answer.ACCEPTED, "status": EventStatus.CONFIRMED},
@@ -267,7 +267,7 @@ class Simulation(RuleBasedStateMachine):
                 EndReason.NOT_ADMITTED,
             ]
         )
-        | st.sampled_from(["lost", "empty", "people", "out"]),
+        | st.sampled_from(["lost", "empty", "people", "out", "gone"]),
     )
     def engine_tells(self, which: int, what: EndReason | str) -> None:
         """Whatever it tells, to whom it can tell it."""
@@ -284,6 +284,11 @@ class Simulation(RuleBasedStateMachine):
             self.records.change(session.key, others_present=others, accompanied=came)
         elif session.phase is Phase.LEAVING and what == "out":
             self._end(session, session.end_reason or EndReason.UNWANTED)
+        elif session.phase in {Phase.WAITING, Phase.LIVE} and what == "gone":
+            # It was over when a restart took it up: whether it was in, nobody knows.
+            unseen = session.unseen or session.admitted_at is None
+            self.records.change(session.key, unseen=unseen)
+            self._try_later(self.records.by_key[session.key], EndReason.ENGINE_LOST)
         self.one_pass()
 
     def _ends(self, session: SessionRecord, reason: EndReason) -> None:
@@ -347,7 +352,7 @@ class Simulation(RuleBasedStateMachine):
         self._forget(session.key)
 
     def _close(self, session: SessionRecord, reason: EndReason) -> None:
-        if session.admitted_at is not None:
+        if session.is_owed_summary:
             self._end(session, reason)
         else:
             self._over(session, closing_phase(reason), reason)
@@ -566,6 +571,7 @@ class Simulation(RuleBasedStateMachine):
                     self._ends(session, EndReason.ENGINE_LOST)
         self.one_pass()
         assert {each.phase for each in self.records} <= FINAL
+        assert all(each.phase is Phase.FILED for each in self.records if each.is_owed_summary)
         assert all(each.end_reason is not None for each in self.records)
 
 
