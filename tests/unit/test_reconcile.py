@@ -20,6 +20,7 @@ from locum.core.model import (
     Join,
     Leave,
     Mark,
+    OccurrenceKey,
     Phase,
     SessionKey,
     SessionRecord,
@@ -343,6 +344,26 @@ def test_rule_28_a_persons_word_ends_it(mark: Mark) -> None:
 def test_what_is_wanted_no_more_is_left(change: dict[str, Any]) -> None:
     """Any other reason not to be there counts as unwanted."""
     assert leaves(act([event(**change)], at(5), [record()])) == {KEY: EndReason.UNWANTED}
+
+
+@pytest.mark.parametrize("now", [29, 30])
+def test_rule_08_28_what_is_skipped_in_a_shared_room_bars_nothing_else(now: int) -> None:
+    """Of three in one presence one is skipped; the one that was moved is gone to at its new time.
+
+    Whether the session runs to the first one's end, or is left before, because that is cancelled.
+    """
+    status = EventStatus.CANCELLED if now < 30 else EventStatus.CONFIRMED
+    first, skipped = event(status=status), event("skipped", end=at(45))
+    moved = event("moved", start=at(55), end=at(70))
+    marks = {OccurrenceKey("skipped"): Mark.SKIP}
+    noted = meeting(), meeting("skipped", end=at(45)), meeting("moved", end=at(44))
+    session = record(*noted, leave_by=at(30))
+    shown = [first, skipped, moved]
+    [reason] = leaves(act(shown, at(now), [session], marks=marks)).values()
+    assert reason is (EndReason.UNWANTED if now < 30 else EndReason.SCHEDULED_END)
+    out = replace(session, phase=Phase.FILED, end_reason=reason, ended_at=at(now + 1))
+    [stay] = joins(act(shown, at(54.5), [out], marks=marks))
+    assert [each.occurrence for each in stay.meetings] == ["moved"]
 
 
 def test_rule_60_an_event_out_of_sight_ends_its_session() -> None:

@@ -432,8 +432,12 @@ def _served_by(
 def _ending(
     record: SessionRecord, verdicts: Mapping[OccurrenceKey, Judged], now: datetime
 ) -> EndReason:
-    """Say why an open session has no meeting left: the one that was to end last tells."""
-    meeting = max(record.meetings, key=lambda each: (each.end, each.key))
+    """Say why an open session has no meeting left: the one that was to end last tells.
+
+    Where it ran to the end that was meant last, that is the last one which is over.
+    """
+    over = [each for each in record.meetings if each.end <= now and record.leave_by <= now]
+    meeting = max(over or record.meetings, key=lambda each: (each.end, each.key))
     is_over = meeting.end <= now
     # Without an end of its own, what ends it is the cap.
     at_end = EndReason.LENGTH_CAP if meeting.open_ended else EndReason.SCHEDULED_END
@@ -450,7 +454,21 @@ def _ending(
     if code is Code.OVER:
         same_start = item.event.start == meeting.start
         return EndReason.SCHEDULED_END if same_start else EndReason.MOVED
-    return _ENDING_OF.get(code, EndReason.UNWANTED)
+    reason = _ENDING_OF.get(code, EndReason.UNWANTED)
+    if reason is EndReason.STOPPED_BY_USER and not _all_stopped(record, verdicts):
+        # It would keep us from the session's other meetings too, wherever they are moved.
+        return EndReason.UNWANTED
+    return reason
+
+
+def _all_stopped(record: SessionRecord, verdicts: Mapping[OccurrenceKey, Judged]) -> bool:
+    """Whether a person's word keeps us from every meeting of it that is in sight."""
+    shown = (verdicts.get(occurrence) for occurrence in record.occurrences)
+    return all(
+        _ENDING_OF.get(item.decision.code) is EndReason.STOPPED_BY_USER
+        for item in shown
+        if item is not None
+    )
 
 
 _ENDING_OF = {
