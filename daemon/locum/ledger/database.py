@@ -218,6 +218,10 @@ MIGRATIONS: tuple[str, ...] = (
     -- As whom each attempt asked to join: an identity's hashes, as JSON.
     ALTER TABLE attempts ADD COLUMN identity TEXT;
     """,
+    """
+    -- Whether a presence ended while nobody watched: it may have been in, and is owed a summary.
+    ALTER TABLE sessions ADD COLUMN unseen INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 """Each text moves the file one version on; the version stands in PRAGMA user_version."""
 
