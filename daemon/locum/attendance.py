@@ -268,6 +268,9 @@ class Attendance:
             await self._out(reason, "it was over already")
             return
         if session is None:
+            if self._record.admitted_at is None:
+                # After the last look of the dead process it may have been let in.
+                self._record = replace(self._record, unseen=True)
             lost = Ended(self._clock.now(), EndReason.ENGINE_LOST, "it ended without us")
             await self._ended_by_itself(lost)
             return
@@ -540,7 +543,7 @@ class Attendance:
 
     async def _close(self, reason: EndReason, detail: str) -> None:
         """Nothing more will be tried. What was attended at all is owed a summary."""
-        if self._record.admitted_at is not None:
+        if self._record.is_owed_summary:
             await self._end(reason, detail)
             return
         now = self._clock.now()
@@ -609,6 +612,8 @@ class Attendance:
     def _transition(self, to: Phase, *, at: datetime, **changes: Any) -> None:
         if self._record.admitted_at is not None:
             changes["admitted_at"] = self._record.admitted_at
+        if self._record.unseen:
+            changes["unseen"] = True
         self._record = self._ledger.sessions.transition(self._key, to, at=at, **changes)
 
     def _refresh(self) -> None:

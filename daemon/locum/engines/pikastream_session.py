@@ -60,8 +60,10 @@ class Pace:
         return min(usual * doublings, max(usual, self.longest_in_outage))
 
 
-_TAKEN_AT_ITS_WORD = 10
-"""How many DELETEs must have been accepted, the session still showing itself, before we stop."""
+_TAKEN_AT_ITS_WORD = 30
+"""How many DELETEs must have been accepted, the session still showing itself, before we stop.
+
+That takes about two minutes: a service that passes over a dozen may heed the next."""
 
 
 class PikaStreamSession:

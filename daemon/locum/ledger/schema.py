@@ -207,6 +207,10 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE attempts ADD COLUMN identity TEXT;
     """,
     """
+    -- Whether a presence ended while nobody watched: it may have been in, and is owed a summary.
+    ALTER TABLE sessions ADD COLUMN unseen INTEGER NOT NULL DEFAULT 0;
+    """,
+    """
     -- What was said, as it was heard.
     CREATE TABLE utterances (
         id INTEGER PRIMARY KEY,
