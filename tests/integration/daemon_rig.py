@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from locum.core.model import (
     CalendarEvent,
     CalendarReading,
     CalendarRef,
+    Meeting,
     Phase,
     Platform,
     Room,
@@ -124,6 +125,7 @@ class DaemonRig:
     is_up: bool = False
     wardrobe: Wardrobe = field(default_factory=Wardrobe)
     on_pass: Callable[[], None] = lambda: None
+    brief: Callable[[Meeting], Awaitable[str]] | None = None
 
     # ── its life ─────────────────────────────────────────────────────────────────────────
 
@@ -190,6 +192,7 @@ class DaemonRig:
             personas=self.personas,
             policy=self.controller.setting.policy,
             wardrobe=self.wardrobe,
+            brief=self.brief,
         )
 
     def _engine(self) -> PikaStreamEngine:
