@@ -105,6 +105,8 @@ def test_what_is_said_to_be_done_is_done(said: list[str]) -> None:
         ["The budget deck will be done tomorrow."],
         ["I'll have sent the budget deck by Friday."],
         ["The invoice is sent."],
+        ["The budget deck is paid."],
+        ["The hiring deck is sent."],
         ["That's sent."],
         ["It is a budget."],
         ["We should drop the budget deck."],
@@ -236,7 +238,7 @@ def test_similar_things_are_not_the_same() -> None:
     """Words that fit anything, and a topic that two promises share, make them no one."""
     first = account(0, [("Send the budget deck", "Kim", None)])
     second = account(
-        1, [("Update the budget", "Kim", None), ("Send the contract", "Kim", None)]
+        1, [("Update the budget", "Kim", None), ("Send the hiring deck", "Kim", None)]
     )
 
     assert [each.same_as for each in follow([first, second])] == [None, None, None]

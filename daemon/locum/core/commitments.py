@@ -39,76 +39,45 @@ _MEANT = 0.45  # One of two words that a promise has, and not the light one.
 _LIGHT = 0.2
 _ENOUGH = 0.9  # More than light words alone can weigh.
 
-# What one does with nearly anything says little about which thing it was.
+_NEARLY_ALL = 0.75
+
+_GROUPS = (
+    "send share deliver submit forward mail email schicken verschicken senden einreichen",
+    "write draft prepare create make build compose schreiben erstellen machen",
+    "review read check proofread prüfen lesen",
+    "call talk speak ask tell meet anrufen sprechen fragen",
+    "ship release deploy publish launch post upload veröffentlichen",
+    "fix resolve solve repair beheben",
+    "book reserve order arrange schedule organise organize buchen bestellen",
+    "pay bezahlen",
+    "sign unterschreiben",
+    "merge",
+    "close",
+    "test",
+    "translate übersetzen",
+    "invite einladen",
+    "update refresh",
+    "install",
+    "renew",
+    "migrate",
+)
+_ACTS = {
+    stem: number
+    for number, group in enumerate(_GROUPS)
+    for word in group.split()
+    for stem in {*content_stems(word), *content_stems(word, "de")}
+}
+"""What is done with a thing, by verbs that mean nearly the same: signed isn't sent."""
+
+# What one does with nearly anything, and when, says little about which thing it was.
+_OFTEN_SAID = """
+    do give take finish complete put set need want let add start begin end bring try work
+    follow file provide sure ready able look decide drop cancel skip scrap forget against
+    finally quite really thank today tomorrow yesterday week month day morning afternoon
+    monday tuesday wednesday thursday friday saturday sunday next soon later new first last
+    everybody everyone team way by-the-way geht gemacht fertig erledigt brauchen"""
 _LIGHT_WORDS = frozenset(
-    stem
-    for word in [
-        "do",
-        "make",
-        "send",
-        "give",
-        "take",
-        "write",
-        "finish",
-        "complete",
-        "prepare",
-        "check",
-        "update",
-        "review",
-        "share",
-        "look",
-        "ask",
-        "talk",
-        "speak",
-        "call",
-        "tell",
-        "put",
-        "set",
-        "need",
-        "want",
-        "let",
-        "add",
-        "start",
-        "begin",
-        "end",
-        "close",
-        "bring",
-        "try",
-        "work",
-        "follow",
-        "take-care",
-        "deliver",
-        "fix",
-        "file",
-        "submit",
-        "provide",
-        "draft",
-        "create",
-        "sure",
-        "ready",
-        "able",
-        "today",
-        "tomorrow",
-        "week",
-        "month",
-        "day",
-        "morning",
-        "afternoon",
-        "monday",
-        "tuesday",
-        "wednesday",
-        "thursday",
-        "friday",
-        "saturday",
-        "sunday",
-        "next",
-        "soon",
-        "later",
-        "new",
-        "first",
-        "last",
-    ]
-    for stem in content_stems(word)
+    (*_ACTS, *content_stems(_OFTEN_SAID, "en"), *content_stems(_OFTEN_SAID, "de"))
 )
 
 
@@ -319,13 +288,19 @@ class _Play:
         self, promise: frozenset[str], words: frozenset[str], *, whole: bool
     ) -> float:
         """Answer from 0 to 1 how much of the lighter one's weight is shared; see `_weight`."""
+        if _is_another_act(promise, words):
+            return 0.0
         shared = self._weigh(promise & words)
         ours, theirs = self._weigh(promise), self._weigh(words)
         if shared < _least(promise, words):
             return 0.0
-        if whole and shared < _REPEATED * max(ours, theirs):
+        if shared < (_REPEATED * max(ours, theirs) if whole else _MEANT * ours):
             return 0.0
-        return shared / min(ours, theirs) if shared >= _MEANT * ours else 0.0
+        likeness = shared / min(ours, theirs)
+        if (promise - words - _LIGHT_WORDS) and (words - promise - _LIGHT_WORDS):
+            # Each names what the other doesn't: "the Acme page" isn't "the Beta page".
+            return likeness if likeness >= _NEARLY_ALL else 0.0
+        return likeness
 
     def _weigh(self, words: Iterable[str]) -> float:
         return sum(_weight(word, self._uses[word]) for word in words)
@@ -336,6 +311,11 @@ def _may_be_meant(followed: Followed, sign: Sign) -> bool:
     if not sign.by_doer or not sign.speaker or followed.owner is None:
         return True
     return same_person(followed.owner, sign.speaker)
+
+
+def _is_another_act(one: frozenset[str], other: frozenset[str]) -> bool:
+    acts = [{_ACTS[word] for word in words & _ACTS.keys()} for words in (one, other)]
+    return all(acts) and acts[0].isdisjoint(acts[1])
 
 
 def _least(one: frozenset[str], other: frozenset[str]) -> float:
