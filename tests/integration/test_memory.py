@@ -154,6 +154,20 @@ def test_what_settled_a_promise_is_quoted(memory: Memory) -> None:
     assert line.quotes[-1] == last
 
 
+def test_what_put_a_promise_off_is_quoted(memory: Memory) -> None:
+    """An open promise with another day quotes the meeting that named it."""
+    first, second = weekly(), weekly(1)
+    first.promises("Send the budget deck", due=FRIDAY)
+    second.says("The budget deck slips to December 11.")
+    _, summary = told(memory, [first, second])
+
+    [line] = memory.of_series(WEEKLY)
+
+    assert (line.standing, line.due) == (Standing.OPEN, date(2026, 12, 11))
+    assert line.settled_by is None
+    assert [getattr(quote, "meeting", None) for quote in line.quotes] == [None, summary.key]
+
+
 def test_a_summary_without_minutes_leaves_its_meeting(memory: Memory) -> None:
     """Where nothing was heard there is no line, and the meeting is known to be taken in."""
     summary = replace(weekly().summary(), minutes=None)

@@ -296,6 +296,20 @@ def test_a_brain_is_not_asked_about_nothing(tmp_path: Path) -> None:
     memory.close()
 
 
+def test_a_model_that_is_gone_leaves_what_was_found(config: Path) -> None:
+    """Where the model can't be reached, it says so, and the lines are the answer."""
+    with config.open("a", encoding="utf-8") as file:
+        file.write(
+            '[brain]\nmodel = "any"\nbase_url = "http://127.0.0.1:9/v1"\ntimeout = "2s"\n'
+        )
+
+    done = does(config, "ask", "what did we decide about billing?")
+
+    assert done.exit_code == 0, done.output
+    assert "The language model gave no answer: " in done.stderr
+    assert "Billing moves to Postgres" in done.stdout
+
+
 # ── in the daemon ────────────────────────────────────────────────────────────────────────
 
 

@@ -60,7 +60,7 @@ def account(
         MeetingKey(f"m{number}"),
         TEN + timedelta(days=7 * number),
         promises_of(items, transcript, language),
-        signs_in(transcript, language),
+        signs_in(transcript, language, on=(TEN + timedelta(days=7 * number)).date()),
     )
 
 
@@ -179,6 +179,25 @@ def test_german_is_understood() -> None:
     assert standing("Ich habe das Angebot an Acme geschickt.") is Standing.DONE
     assert standing("Das Angebot an Acme ist noch nicht verschickt.") is Standing.OPEN
     assert standing("Das Angebot an Acme brauchen wir nicht mehr.") is Standing.CONTRADICTED
+
+
+@pytest.mark.parametrize(
+    ("said", "due"),
+    [
+        ("The budget deck slips to December 11.", date(2026, 12, 11)),
+        ("I need until Friday for the budget deck.", date(2026, 12, 4)),
+        ("Let's push the budget deck to Thursday.", date(2026, 12, 3)),
+        ("Maybe we push the budget deck to Thursday.", FRIDAY),
+        ("Did we push the budget deck to Thursday?", FRIDAY),
+        ("We push the budget deck.", FRIDAY),
+    ],
+)
+def test_what_is_put_off_has_another_day(said: str, due: date) -> None:
+    """A promise that slips stays open, by the day that was named; and names who said so."""
+    found = after("Send the budget deck to Dana", said)
+
+    assert (found.standing, found.due) == (Standing.OPEN, due)
+    assert (found.sign is not None) == (due != FRIDAY)
 
 
 # ── said again ───────────────────────────────────────────────────────────────────────────

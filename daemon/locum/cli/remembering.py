@@ -37,7 +37,8 @@ from locum.errors import PermanentError
 
 if TYPE_CHECKING:
     from locum.core.remembered import Compartment, Remembered
-    from locum.memory import Face, Forgotten, Memory
+    from locum.memory import Face, Forgotten, Hit, Memory
+    from locum.ports import Answer
 
 _SHOW = epilog(
     "locum memory show                      what is open, and which series are known",
@@ -298,13 +299,11 @@ def ask(
     """
     import asyncio
 
-    from locum.app.remembering import answer
-
     asked = " ".join(question)
     place = whereabouts(config)
-    with _reading(place) as memory, working("Looking"):
+    with _reading(place) as memory, working("Looking for an answer"):
         found, hits, trouble = asyncio.run(
-            answer(memory, asked, compartment=_compartment(compartment), limit=limit)
+            _answer(memory, place, asked, _compartment(compartment), limit)
         )
     if trouble:
         say(f"The language model gave no answer: {trouble}")
@@ -334,6 +333,25 @@ def ask(
                 _show_line(hit.line)
     if not hits:
         raise typer.Exit(FAILED)
+
+
+async def _answer(
+    memory: Memory, place: Whereabouts, asked: str, compartment: Compartment | None, limit: int
+) -> tuple[Answer | None, Sequence[Hit], str]:
+    import os
+
+    from locum.app.parts import clock_of
+    from locum.app.remembering import answer, model_of
+
+    brain = None
+    if place.unusable is None:
+        config = read_config(place.config).config
+        brain = model_of(config, os.environ, clock_of(config))
+    try:
+        return await answer(memory, asked, brain=brain, compartment=compartment, limit=limit)
+    finally:
+        if brain is not None:
+            await brain.aclose()
 
 
 def export(*, config: ConfigOption = None) -> None:
