@@ -60,7 +60,7 @@ def account(
         MeetingKey(f"m{number}"),
         TEN + timedelta(days=7 * number),
         promises_of(items, transcript, language),
-        signs_in(transcript, language),
+        signs_in(transcript, language, on=(TEN + timedelta(days=7 * number)).date()),
     )
 
 
@@ -105,6 +105,8 @@ def test_what_is_said_to_be_done_is_done(said: list[str]) -> None:
         ["The budget deck will be done tomorrow."],
         ["I'll have sent the budget deck by Friday."],
         ["The invoice is sent."],
+        ["The budget deck is paid."],
+        ["The hiring deck is sent."],
         ["That's sent."],
         ["It is a budget."],
         ["We should drop the budget deck."],
@@ -179,6 +181,25 @@ def test_german_is_understood() -> None:
     assert standing("Das Angebot an Acme brauchen wir nicht mehr.") is Standing.CONTRADICTED
 
 
+@pytest.mark.parametrize(
+    ("said", "due"),
+    [
+        ("The budget deck slips to December 11.", date(2026, 12, 11)),
+        ("I need until Friday for the budget deck.", date(2026, 12, 4)),
+        ("Let's push the budget deck to Thursday.", date(2026, 12, 3)),
+        ("Maybe we push the budget deck to Thursday.", FRIDAY),
+        ("Did we push the budget deck to Thursday?", FRIDAY),
+        ("We push the budget deck.", FRIDAY),
+    ],
+)
+def test_what_is_put_off_has_another_day(said: str, due: date) -> None:
+    """A promise that slips stays open, by the day that was named; and names who said so."""
+    found = after("Send the budget deck to Dana", said)
+
+    assert (found.standing, found.due) == (Standing.OPEN, due)
+    assert (found.sign is not None) == (due != FRIDAY)
+
+
 # ── said again ───────────────────────────────────────────────────────────────────────────
 
 
@@ -236,7 +257,7 @@ def test_similar_things_are_not_the_same() -> None:
     """Words that fit anything, and a topic that two promises share, make them no one."""
     first = account(0, [("Send the budget deck", "Kim", None)])
     second = account(
-        1, [("Update the budget", "Kim", None), ("Send the contract", "Kim", None)]
+        1, [("Update the budget", "Kim", None), ("Send the hiring deck", "Kim", None)]
     )
 
     assert [each.same_as for each in follow([first, second])] == [None, None, None]

@@ -125,15 +125,23 @@ def test_names_of_rules_are_checked(name: str) -> None:
         ("", "", False),
     ],
 )
-def test_a_line_is_told_only_to_whom_it_was_said(line: str, by: str, expected: bool) -> None:
+def test_a_line_is_told_only_to_whom_it_was_said(line: str, by: str, *, expected: bool) -> None:
     """Internal never to a client, one client's never to another, the empty one to nobody."""
     assert readable(Compartment(line), by=Compartment(by)) is expected
 
 
 LOCALS = st.sampled_from(["a", "b", "u"])
 DOMAINS = st.sampled_from(
-    ["own.example", "acme.example", "beta.example", "umbrella.example", "eu.umbrella.example"]
-    + ["gmail.com", "internal", "resource.calendar.google.com"]
+    [
+        "own.example",
+        "acme.example",
+        "beta.example",
+        "umbrella.example",
+        "eu.umbrella.example",
+        "gmail.com",
+        "internal",
+        "resource.calendar.google.com",
+    ]
 )
 ADDRESSES = st.one_of(
     st.builds("{}@{}".format, LOCALS, DOMAINS), st.sampled_from(["", "+49 30 901820"])

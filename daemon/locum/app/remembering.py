@@ -337,6 +337,19 @@ def read_memory(state: Path) -> Memory | None:
     return Memory(file, WishFile(wishes_path(state)), Boundaries())
 
 
+def model_of(config: Config, environ: Mapping[str, str], clock: Clock) -> Brain | None:
+    """Answer the model that is asked; None without one: then the lines are the answer."""
+    if config.brain is None:
+        return None
+    from locum.app.parts import brain_of
+    from locum.brains.extractive import ExtractiveBrain
+
+    # Should the model fail, what was found is shown as it is, and why.
+    table = config.brain.model_copy(update={"fallback": False})
+    alone = config.model_copy(update={"brain": table})
+    return brain_of(alone, environ, clock=clock, plain=ExtractiveBrain())
+
+
 async def answer(
     memory: Memory,
     question: str,

@@ -301,9 +301,9 @@ def ask(
 
     asked = " ".join(question)
     place = whereabouts(config)
-    with _reading(place) as memory, working("Looking"):
+    with _reading(place) as memory, working("Looking for an answer"):
         found, hits, trouble = asyncio.run(
-            _asked(memory, asked, place, _compartment(compartment), limit)
+            _answer(memory, place, asked, _compartment(compartment), limit)
         )
     if trouble:
         say(f"The language model gave no answer: {trouble}")
@@ -335,30 +335,23 @@ def ask(
         raise typer.Exit(FAILED)
 
 
-async def _asked(
-    memory: Memory,
-    question: str,
-    place: Whereabouts,
-    compartment: Compartment | None,
-    limit: int,
+async def _answer(
+    memory: Memory, place: Whereabouts, asked: str, compartment: Compartment | None, limit: int
 ) -> tuple[Answer | None, Sequence[Hit], str]:
-    """Ask memory, and the language model where the config has one."""
     import os
 
-    from locum.app.parts import brain_of, clock_of
-    from locum.app.remembering import answer
-    from locum.config.load import load
+    from locum.app.parts import clock_of
+    from locum.app.remembering import answer, model_of
 
-    config = None if place.unusable is not None else load(place.config).config
-    if config is None or config.brain is None:
-        return await answer(memory, question, compartment=compartment, limit=limit)
-    brain = brain_of(config, os.environ, clock=clock_of(config))
+    brain = None
+    if place.unusable is None:
+        config = read_config(place.config).config
+        brain = model_of(config, os.environ, clock_of(config))
     try:
-        return await answer(
-            memory, question, brain=brain, compartment=compartment, limit=limit
-        )
+        return await answer(memory, asked, brain=brain, compartment=compartment, limit=limit)
     finally:
-        await brain.aclose()
+        if brain is not None:
+            await brain.aclose()
 
 
 def export(*, config: ConfigOption = None) -> None:

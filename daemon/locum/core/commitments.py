@@ -17,6 +17,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
@@ -25,6 +26,7 @@ from locum.core.model import MeetingKey
 from locum.core.remembered import LineId, Standing
 from locum.core.stems import content_stems, folded
 from locum.core.transcript import Transcript
+from locum.core.when import resolve_due
 
 MOST_SIGNS = 200
 """Of one meeting; nobody settles more in one."""
@@ -35,80 +37,49 @@ _MOST_OPEN = 500
 _LONGEST_SENTENCE = 400  # Characters.
 _FITS = 0.6
 _REPEATED = 0.5
+_NEARLY_ALL = 0.75
 _MEANT = 0.45  # One of two words that a promise has, and not the light one.
 _LIGHT = 0.2
 _ENOUGH = 0.9  # More than light words alone can weigh.
 
-# What one does with nearly anything says little about which thing it was.
+_GROUPS = (
+    "send share deliver submit forward mail email schicken verschicken senden einreichen",
+    "write draft prepare create make build compose schreiben erstellen machen",
+    "review read check proofread prüfen lesen",
+    "call talk speak ask tell meet anrufen sprechen fragen",
+    "ship release deploy publish launch post upload veröffentlichen",
+    "fix resolve solve repair beheben",
+    "book reserve order arrange schedule organise organize buchen bestellen",
+    "pay bezahlen",
+    "sign unterschreiben",
+    "merge",
+    "close",
+    "test",
+    "translate übersetzen",
+    "invite einladen",
+    "update refresh",
+    "install",
+    "renew",
+    "migrate",
+)
+_ACTS = {
+    stem: number
+    for number, group in enumerate(_GROUPS)
+    for word in group.split()
+    for stem in {*content_stems(word), *content_stems(word, "de")}
+}
+"""What is done with a thing, by verbs that mean nearly the same: signed isn't sent."""
+
+# What one does with nearly anything, and when, says little about which thing it was.
+_OFTEN_SAID = """
+    do give take finish complete put set need want let add start begin end bring try work
+    follow file provide sure ready able look decide drop cancel skip scrap forget against
+    finally quite really thank slip push move postpone delay extend reschedule due today tomorrow yesterday week month day morning afternoon
+    monday tuesday wednesday thursday friday saturday sunday january february march april june july august september october november
+    december next soon later new first last
+    everybody everyone team way by-the-way geht gemacht fertig erledigt brauchen"""
 _LIGHT_WORDS = frozenset(
-    stem
-    for word in [
-        "do",
-        "make",
-        "send",
-        "give",
-        "take",
-        "write",
-        "finish",
-        "complete",
-        "prepare",
-        "check",
-        "update",
-        "review",
-        "share",
-        "look",
-        "ask",
-        "talk",
-        "speak",
-        "call",
-        "tell",
-        "put",
-        "set",
-        "need",
-        "want",
-        "let",
-        "add",
-        "start",
-        "begin",
-        "end",
-        "close",
-        "bring",
-        "try",
-        "work",
-        "follow",
-        "take-care",
-        "deliver",
-        "fix",
-        "file",
-        "submit",
-        "provide",
-        "draft",
-        "create",
-        "sure",
-        "ready",
-        "able",
-        "today",
-        "tomorrow",
-        "week",
-        "month",
-        "day",
-        "morning",
-        "afternoon",
-        "monday",
-        "tuesday",
-        "wednesday",
-        "thursday",
-        "friday",
-        "saturday",
-        "sunday",
-        "next",
-        "soon",
-        "later",
-        "new",
-        "first",
-        "last",
-    ]
-    for stem in content_stems(word)
+    (*_ACTS, *content_stems(_OFTEN_SAID, "en"), *content_stems(_OFTEN_SAID, "de"))
 )
 
 
@@ -117,11 +88,12 @@ class Turn(enum.Enum):
 
     DONE = "done"
     DROPPED = "dropped"  #: Not to be done any more.
+    MOVED = "moved"  #: To be done by another day.
 
 
 @dataclass(frozen=True)
 class Sign:
-    """A sentence which says that something is done or dropped, whatever it may be.
+    """A sentence which says that something is done, dropped or put off, whatever it may be.
 
     `words` are its stems; where it only points ("that's sent"), those of what was said right
     before are `context`. `by_doer` is whether the speaker says it of themselves. `position` is
@@ -137,6 +109,7 @@ class Sign:
     utterance: str
     quote: str
     at: datetime | None = None
+    due: date | None = None  #: To which day it is MOVED.
 
 
 @dataclass(frozen=True)
@@ -165,7 +138,10 @@ class Account:
 
 @dataclass(frozen=True)
 class Followed:
-    """A promise as it stands at the end. `settled_by` and `sign` say what settled it.
+    """A promise as it stands at the end.
+
+    `settled_by` is the meeting that settled it, if any. `sign` is what was said last of it, in
+    the meeting `said_in`.
 
     One that only repeats an earlier one names it in `same_as` and stands as that one does.
     """
@@ -178,6 +154,7 @@ class Followed:
     standing: Standing = Standing.OPEN
     settled_by: MeetingKey | None = None
     sign: Sign | None = None
+    said_in: MeetingKey | None = None
     same_as: LineId | None = None
 
     def commitment(self, today: date) -> Commitment:
@@ -233,6 +210,7 @@ class _Play:
                     standing=origin.standing,
                     settled_by=origin.settled_by,
                     sign=origin.sign,
+                    said_in=origin.said_in,
                 )
             )
         return (*self._found.values(), *repeats)
@@ -280,13 +258,17 @@ class _Play:
     def _heed(self, sign: Sign, account: Account) -> None:
         candidates = [each for each in self._opened() if _may_be_meant(each, sign)]
         found = self._best(candidates, sign.words)
-        if found is None and sign.context and len(sign.words - _LIGHT_WORDS) <= 1:
+        if found is None and sign.context and len(_heavy(sign.words)) <= 1:
             found = self._best(candidates, sign.words | sign.context)
         if found is None:
             return
+        found = replace(found, sign=sign, said_in=account.meeting)
+        if sign.turn is Turn.MOVED:
+            self._found[found.promise.id] = replace(found, due=sign.due)
+            return
         standing = Standing.DONE if sign.turn is Turn.DONE else Standing.CONTRADICTED
         self._found[found.promise.id] = replace(
-            found, standing=standing, settled_by=account.meeting, sign=sign
+            found, standing=standing, settled_by=account.meeting
         )
         self._close(found.promise.id)
 
@@ -319,13 +301,19 @@ class _Play:
         self, promise: frozenset[str], words: frozenset[str], *, whole: bool
     ) -> float:
         """Answer from 0 to 1 how much of the lighter one's weight is shared; see `_weight`."""
+        if _is_another_act(promise, words):
+            return 0.0
         shared = self._weigh(promise & words)
         ours, theirs = self._weigh(promise), self._weigh(words)
         if shared < _least(promise, words):
             return 0.0
-        if whole and shared < _REPEATED * max(ours, theirs):
+        if shared < (_REPEATED * max(ours, theirs) if whole else _MEANT * ours):
             return 0.0
-        return shared / min(ours, theirs) if shared >= _MEANT * ours else 0.0
+        likeness = shared / min(ours, theirs)
+        if _heavy(promise - words) and _heavy(words - promise):
+            # Each names what the other doesn't: "the Acme page" isn't "the Beta page".
+            return likeness if likeness >= _NEARLY_ALL else 0.0
+        return likeness
 
     def _weigh(self, words: Iterable[str]) -> float:
         return sum(_weight(word, self._uses[word]) for word in words)
@@ -338,9 +326,19 @@ def _may_be_meant(followed: Followed, sign: Sign) -> bool:
     return same_person(followed.owner, sign.speaker)
 
 
+def _heavy(words: AbstractSet[str]) -> list[str]:
+    """Answer the words that say which thing is meant."""
+    return [word for word in words if word not in _LIGHT_WORDS and not word.isdigit()]
+
+
+def _is_another_act(one: frozenset[str], other: frozenset[str]) -> bool:
+    acts = [{_ACTS[word] for word in words & _ACTS.keys()} for words in (one, other)]
+    return all(acts) and acts[0].isdisjoint(acts[1])
+
+
 def _least(one: frozenset[str], other: frozenset[str]) -> float:
     """Answer what must be shared: light words prove something only where nothing else stands."""
-    heavy = (one - _LIGHT_WORDS, other - _LIGHT_WORDS)
+    heavy = (_heavy(one), _heavy(other))
     return _ENOUGH / 2 if all(heavy) else 2 * _LIGHT
 
 
@@ -444,11 +442,19 @@ _DROPPED = re.compile(
     r"|\b(?:brauchen|machen) (?:\w+ ){0,3}nicht mehr\b|\bnicht mehr (?:nötig|gebraucht)\b"
     r"|\bhat sich erledigt\b|\babgesagt\b|\bgestrichen\b"
 )
+_MOVED = re.compile(
+    r"\b(?:slip(?:s|ped|ping)?|push(?:ed|ing)?|mov(?:e|es|ed|ing)|postpon\w+|delay(?:ed|ing)?|"
+    r"reschedul\w+|put off|extend\w*|now due|need until|have until|won't be (?:done|ready|out)"
+    r"|verschieb\w*|verschoben)\b"
+)
 _UNSURE = re.compile(
-    r"\b(?:if|unless|once|when|whenever|until|till|before|after|should|could|would|might|maybe|"
+    r"\b(?:if|unless|should|could|would|might|maybe|"
     r"perhaps|probably|hopefully|hope|think|guess|suppose|almost|nearly|partly|partially|half|"
-    r"want|wanted|wish|wenn|falls|sobald|bis|vielleicht|wahrscheinlich|fast|beinahe|sollte|"
+    r"want|wanted|wish|falls|vielleicht|wahrscheinlich|fast|beinahe|sollte|"
     r"müsste|könnte|glaube)\b"
+)
+_RELATIVE = re.compile(
+    r"\b(?:once|when|whenever|until|till|before|after|wenn|sobald|bis|bevor|nachdem)\b"
 )
 _AHEAD = re.compile(
     r"\b(?:to be|must be|will be|going to|plan to|wird|werden)\b|(?:'ll|will) (?:be|have)\b"
@@ -462,8 +468,13 @@ _POINTS = re.compile(r"\b(?:it|its|it's|that|that's|this|these|those|they|them|d
 _SENTENCE = re.compile(r"[^.!?;\n]+(?:[.](?=\S)[^.!?;\n]*)*[.!?;]*")
 
 
-def signs_in(transcript: Transcript, language: str) -> tuple[Sign, ...]:
-    """Answer what is said in a meeting of things that are done or dropped."""
+def signs_in(
+    transcript: Transcript, language: str, *, on: date | None = None
+) -> tuple[Sign, ...]:
+    """Answer what is said in a meeting of things that are done, dropped or put off.
+
+    `on` is the meeting's day: without it, nobody can tell to when something is put off.
+    """
     signs: list[Sign] = []
     before = frozenset[str]()
     for position, utterance in enumerate(transcript.utterances):
@@ -473,7 +484,7 @@ def signs_in(transcript: Transcript, language: str) -> tuple[Sign, ...]:
                 before = frozenset()
                 continue
             words = frozenset(content_stems(quote, language))
-            turn = _turn_of(quote)
+            turn, due = _turn_of(quote, on)
             if turn is not None:
                 told = folded(quote)
                 sign = Sign(
@@ -486,22 +497,29 @@ def signs_in(transcript: Transcript, language: str) -> tuple[Sign, ...]:
                     utterance=utterance.id,
                     quote=quote,
                     at=utterance.at,
+                    due=due,
                 )
                 signs.append(sign)
                 if len(signs) == MOST_SIGNS:
                     return tuple(signs)
             # "Right." between a question and its answer takes nothing away.
-            before = words if words - _LIGHT_WORDS else before
+            before = words if _heavy(words) else before
     return tuple(signs)
 
 
-def _turn_of(sentence: str) -> Turn | None:
+def _turn_of(sentence: str, on: date | None) -> tuple[Turn | None, date | None]:
     """Answer what one sentence says; None where it asks, hopes, denies or speaks of the future."""
     told = folded(sentence)
     if told.endswith("?") or _UNSURE.search(told):
-        return None
+        return None, None
+    if on is not None and _MOVED.search(told):
+        due = resolve_due(sentence, on=on)
+        if due is not None:
+            return Turn.MOVED, due.day
+    if _RELATIVE.search(told):
+        return None, None
     if _DROPPED.search(told):
-        return Turn.DROPPED
+        return Turn.DROPPED, None
     if _DONE.search(told) and not _NOT.search(told) and not _AHEAD.search(told):
-        return Turn.DONE
-    return None
+        return Turn.DONE, None
+    return None, None

@@ -92,6 +92,7 @@ def sign_of(row: sqlite3.Row) -> Sign:
         utterance=row["utterance"],
         quote=row["quote"],
         at=read_optional_instant(row["at"]),
+        due=read_day(row["due"]),
     )
 
 
@@ -120,7 +121,7 @@ def settle(file: MemoryFile, series: SeriesKey) -> None:
     }
     for each in played(file, series):
         sign = each.sign
-        place = None if sign is None else (each.settled_by, sign.utterance, sign.quote)
+        place = None if sign is None else (each.said_in, sign.utterance, sign.quote)
         now = (
             each.owner,
             None if each.due is None else each.due.isoformat(),

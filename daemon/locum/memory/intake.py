@@ -131,7 +131,13 @@ def take(summary: Summary, boundaries: Boundaries) -> Intake:
     """Read a summary; nothing stands in what is answered that doesn't stand in it."""
     minutes = summary.minutes
     reader = _Reader(summary, "und" if minutes is None else minutes.language)
-    signs = () if minutes is None else signs_in(summary.transcript, minutes.language)
+    signs = (
+        ()
+        if minutes is None
+        else signs_in(
+            summary.transcript, minutes.language, on=summary.start.astimezone().date()
+        )
+    )
     return Intake(
         series=series_of_meeting(summary.key),
         compartment=boundaries.of_summary(summary),

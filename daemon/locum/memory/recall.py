@@ -245,9 +245,7 @@ class Recall:
             sign = followed.sign
             if sign is not None:
                 own += (
-                    Quoted(
-                        sign.utterance, sign.quote, sign.speaker, sign.at, followed.settled_by
-                    ),
+                    Quoted(sign.utterance, sign.quote, sign.speaker, sign.at, followed.said_in),
                 )
             made.append(
                 replace(
@@ -297,6 +295,8 @@ def _line(row: sqlite3.Row, quotes: Iterable[Quoted]) -> Remembered:
             meeting=MeetingKey(row["settled_by"]),
         )
         quotes = (*quotes, later)
+    # What was said last of an open promise put it off.
+    is_open = row["standing"] == Standing.OPEN.value
     return Remembered(
         id=LineId(row["id"]),
         kind=Kind(row["kind"]),
@@ -311,7 +311,9 @@ def _line(row: sqlite3.Row, quotes: Iterable[Quoted]) -> Remembered:
         owner=row["owner_now"],
         due=read_day(row["due_now"]),
         standing=Standing(row["standing"]),
-        settled_by=None if row["settled_by"] is None else MeetingKey(row["settled_by"]),
+        settled_by=None
+        if is_open or row["settled_by"] is None
+        else MeetingKey(row["settled_by"]),
         approved=bool(row["approved"]),
         same_as=None if row["same_as"] is None else LineId(row["same_as"]),
     )

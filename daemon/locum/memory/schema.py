@@ -87,6 +87,7 @@ CREATE TABLE signs (
     utterance TEXT NOT NULL,
     quote TEXT NOT NULL,
     at TEXT,
+    due TEXT,
     PRIMARY KEY (visit, place)
 ) WITHOUT ROWID;
 """

@@ -173,7 +173,7 @@ class Memory(Recall):
 
     def _add_sign(self, visit: int, place: int, sign: Sign, face: Face) -> None:
         self._file.execute(
-            "INSERT INTO signs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO signs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 visit,
                 place,
@@ -187,6 +187,7 @@ class Memory(Recall):
                 clean(sign.utterance, 300),
                 clean(sign.quote, 1000),
                 write_instant(sign.at),
+                None if sign.due is None else sign.due.isoformat(),
             ),
         )
 
