@@ -74,6 +74,7 @@ COMMANDS = (
     ["persona", "voice", "clone"],
     ["persona", "voice", "set"],
     ["notify", "test"],
+    ["summarise"],
 )
 GOOD = 'state_dir = "state"\nruntime_dir = "state"\n'
 BAD = """\
@@ -120,7 +121,11 @@ def test_help_of_every_command_suffices(command: list[str]) -> None:
     examples = done.stdout.partition("Examples:")[2]
     assert f"locum {' '.join(command)}" in examples
     assert "Exit codes: 0" in examples
-    assert "--config" in done.stdout or command in (["rehearse"], ["config", "schema"])
+    assert "--config" in done.stdout or command in (
+        ["rehearse"],
+        ["config", "schema"],
+        ["summarise"],
+    )
 
 
 def test_list_of_commands_is_whole() -> None:

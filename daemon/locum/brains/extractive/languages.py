@@ -64,7 +64,7 @@ _KNOWN = (
         probably certainly definitely little bit good great nice fine cool big bad better best
         okay ok alright four five six ten yep nope anyway guess come comes coming came tell told
         talk talking talked look looking looks looked mind feel try trying tried need needs says
-        point question work sorry please mhmm ya wanna cause gotten cetera et able mr mrs ms dr hon""",
+        point question work sorry please mhmm ya wanna cause gotten cetera et able mr mrs ms dr hon meeting meetings""",
         f"{_HESITATIONS} yeah yea yep mm-hmm uh-huh huh oh ooh aw wow ha haha gosh",
     ),
     _language(

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from locum.brains.extractive.segments import Stretch
 from locum.brains.extractive.sentences import Piece
 
-_SHORTEST, _LONGEST = 8, 40  #: Words.
+_SHORTEST, _LONGEST = 8, 36  #: Words.
 _USUAL = 18  #: Words; shorter pieces aren't better for being short.
 _PENALTY = 0.6  #: By which power of its length a longer piece is worth less.
 _REMNANT = 0.5  #: What a sentence is worth that was never finished.

@@ -18,6 +18,7 @@ from locum.core.minutes import Evidence
 from locum.core.transcript import Transcript, Utterance
 
 _LONGEST = 60  #: Words; longer ones are cut where they breathe.
+_BESIDE = 120  #: Characters.
 _MOST_PIECES = 60_000
 
 _MARK = re.compile(r"[{\[<][^{}\[\]<>]{0,80}[}\]>]")
@@ -40,6 +41,7 @@ _DEPENDENT = re.compile(
     r"(?:because|'?cause|which|that (?:is|was|are|they|we|you|i|if|the|a)|than|to|until|except|such|whereas|for|with)\b",
     re.IGNORECASE,
 )
+_WORDS = re.compile(r"\w+")
 _GAP = re.compile(r"\s+")
 
 
@@ -69,7 +71,11 @@ class Piece:
 
     @property
     def evidence(self) -> tuple[Evidence, ...]:
-        return tuple(Evidence(self.utterance.id, quote) for quote in self.quotes)
+        """Answer its quotes; one too short to prove anything, with what stands beside it."""
+        quotes = [quote for quote in self.quotes if proves(quote)]
+        if not quotes:
+            quotes = [_widened(self.quotes[0], self.utterance.text)]
+        return tuple(Evidence(self.utterance.id, quote) for quote in quotes)
 
 
 def pieces_of(transcript: Transcript, vocabulary: Vocabulary) -> list[Piece]:
@@ -92,6 +98,22 @@ def lowered_in(pieces: Sequence[Piece]) -> frozenset[str]:
     return frozenset(
         word for piece in pieces for word in piece.text.split()[1:] if word.islower()
     )
+
+
+def proves(quote: str) -> bool:
+    """Whether a quote is long enough to be evidence: see `locum.core.minutes`."""
+    return len(_WORDS.findall(quote)) >= 3
+
+
+def _widened(quote: str, text: str) -> str:
+    at = max(text.find(quote), 0)
+    start, end = max(at - _BESIDE, 0), at + len(quote) + _BESIDE
+    before, after = text[start:at], text[at + len(quote) : end]
+    if start > 0:
+        before = before.partition(" ")[2]
+    if end < len(text):
+        after = after.rpartition(" ")[0]
+    return (before + quote + after).strip()
 
 
 def quotes_of(text: str) -> Iterator[tuple[str, ...]]:
@@ -118,7 +140,7 @@ def _bounded(sentence: str) -> Iterator[str]:
         yield sentence
         return
     start = taken = 0
-    for match in re.finditer(r"\S{1,80}", sentence):
+    for match in re.finditer(r"\S{1,30}", sentence):
         taken += max(length_of(match[0]), 1)
         breathes = match[0][-1] in ",;:–—"
         if taken >= _LONGEST or (taken >= _LONGEST // 2 and breathes):

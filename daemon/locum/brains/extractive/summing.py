@@ -22,6 +22,7 @@ from locum.core.transcript import Transcript, shares
 NAME = "extractive"
 
 _NAMES = 2  #: In a topic's title.
+_THROUGHOUT = 2  #: Names of the whole meeting, to open with.
 _POINTS = 3  #: Of a topic, beside what the overview says of it.
 _MOST_TOPICS = 7  #: In the overview: it is to fit on a screen.
 _MOST_EVIDENCE = 8
@@ -100,32 +101,48 @@ class _Overview:
 
     def tldr(self) -> tuple[Claim, ...]:
         parts = self._largest()
-        leading = [part.phrases[0] for part in parts if part.phrases]
-        claims: list[Claim] = []
-        if leading:
-            proofs = [self._first(part, part.phrases[0]) for part in parts if part.phrases]
-            claims.append(Claim(self._writer.opening(self._names(leading)), _quoting(proofs)))
-        for nth, part in enumerate(parts):
-            claims += self._line(nth, part)
-        return tuple(claims)
+        opening = self._opening(parts)
+        lines = [self._line(nth, part) for nth, part in enumerate(parts)]
+        return (*opening, *(claim for line in lines for claim in line))
+
+    def _opening(self, parts: Sequence[_Part]) -> list[Claim]:
+        """Say what it was about: what was talked of throughout, then what each part had."""
+        whole = Stretch(0, len(self._pieces))
+        named = [(whole, phrase) for phrase in self._labels.of(whole, _THROUGHOUT)]
+        for part in parts:
+            for phrase in part.phrases[:1]:
+                if not any(set(phrase.stems) & set(other.stems) for _, other in named):
+                    named.append((part.stretch, phrase))
+        named = named[:_MOST_EVIDENCE]  # Each one named is quoted.
+        if not named:
+            return []
+        text = self._writer.opening(self._names([phrase for _, phrase in named]))
+        return [Claim(text, _cited([self._proof(*each) for each in named]))]
 
     def _line(self, nth: int, part: _Part) -> list[Claim]:
         texts: list[str] = []
-        proofs: list[Piece] = []
+        proofs: list[Evidence] = []
         if part.picked:
             piece = self._pieces[part.picked[0]]
-            proofs.append(piece)
+            proofs += piece.evidence
             texts.append(self._said(piece))
         if part.phrases:
-            proofs += [self._first(part, phrase) for phrase in part.phrases]
+            # First, so that no quote of theirs is one too many.
+            proofs[:0] = [self._proof(part.stretch, phrase) for phrase in part.phrases]
             texts.insert(0, self._writer.turn(nth, self._names(part.phrases)))
-        return [Claim(" ".join(texts), _quoting(proofs))] if texts else []
+        return [Claim(" ".join(texts), _cited(proofs))] if texts else []
 
     def _said(self, piece: Piece) -> str:
         return self._writer.said(piece.utterance.who, piece.text, is_question=piece.is_question)
 
-    def _first(self, part: _Part, phrase: Phrase) -> Piece:
-        return self._pieces[phrase.within(part.stretch)[0]]
+    def _proof(self, stretch: Stretch, phrase: Phrase) -> Evidence:
+        """Answer where a phrase is said in a stretch for the first time."""
+        piece = self._pieces[phrase.within(stretch)[0]]
+        words = phrase.text.casefold().replace("-", " ").split()
+        for evidence in piece.evidence:
+            if all(word in evidence.quote.casefold() for word in words):
+                return evidence
+        return piece.evidence[0]
 
     def _largest(self) -> list[_Part]:
         parts = [part for part in self._parts if part.picked or part.phrases]
@@ -158,6 +175,5 @@ class _Overview:
         return tuple(found)
 
 
-def _quoting(pieces: Sequence[Piece]) -> tuple[Evidence, ...]:
-    quotes = dict.fromkeys(evidence for piece in pieces for evidence in piece.evidence)
-    return tuple(quotes)[:_MOST_EVIDENCE]
+def _cited(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    return tuple(dict.fromkeys(evidence))[:_MOST_EVIDENCE]
