@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -73,6 +74,8 @@ class Clerk:
     """
 
     def __init__(self, settings: ModelSettings) -> None:
+        # This one holds a part of the answer, and warnings are logged.
+        warnings.filterwarnings("ignore", "Pydantic serializer warnings", UserWarning)
         self._settings = settings
         self._key: Secret | None = settings.key()
         self._client = bounded_client(settings.base_url)
