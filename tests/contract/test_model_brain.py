@@ -225,6 +225,10 @@ def test_data_cannot_leave_its_fence(rig: Rig) -> None:
 # ── servers in trouble ───────────────────────────────────────────────────────────────────
 
 
+def refusal(status: int, message: str) -> Fault:
+    return Fault(status=status, body={"error": {"message": message}})
+
+
 @pytest.mark.parametrize(
     ("fault", "kind", "told"),
     [
@@ -241,6 +245,10 @@ def test_data_cannot_leave_its_fence(rig: Rig) -> None:
             "Top",
         ),
         (Fault(status=400, body={"error": {"message": "bad"}}), PermanentError, "400, bad"),
+        (refusal(400, "Your credit balance is too low"), HumanNeededError, "Top up"),
+        (refusal(400, "API key not valid."), HumanNeededError, "api_key_file"),
+        (refusal(429, "Quota exceeded; see billing details"), TransientError, "429"),
+        (refusal(400, "prompt is too long"), PermanentError, "Lower brain.max_words"),
         (Fault(status=404), PermanentError, "404"),
         (Fault(status=302, headers={"Location": "http://127.0.0.1:9/"}), PermanentError, "302"),
         (Fault(status=429), TransientError, "429"),
