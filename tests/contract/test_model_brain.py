@@ -7,10 +7,9 @@ the minutes that wasn't said, everything ends, and no error carries the transcri
 from __future__ import annotations
 
 import json
-import tracemalloc
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta, timezone
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,113 +17,30 @@ import anyio
 import pytest
 import structlog
 
-from locum.app.parts import brain_of
-from locum.brains.fallback import FallbackBrain
 from locum.brains.model import ModelBrain, ModelSettings, find_key
-from locum.brains.model.windows import cut, weight
-from locum.config.load import load
-from locum.core.minutes import Claim, Evidence, Minutes, Occasion, hold_to_evidence
-from locum.core.model import Person
+from locum.core.minutes import Minutes
 from locum.core.secret import Secret
-from locum.core.transcript import Transcript, Utterance, numbered
+from locum.core.transcript import Transcript
 from locum.errors import HumanNeededError, LocumError, PermanentError, TransientError
-from locum.ports import Answer, Brain, Finding, Health, Passage
 from locum.rehearsal.faults import Fault
-from locum.rehearsal.model import Behaviour, ModelStage, model_app
-from locum.rehearsal.scenario import find_scenario, load_scenario
-from locum.rehearsal.serving import served
-from locum.rehearsal.stage import Stage, write_config
-
-START = datetime(2026, 3, 2, 9, tzinfo=timezone.utc)  # A Monday.
-KEY = "sk-rehearsal"
-OCCASION = Occasion(
-    title="Tide gauges",
-    start=START,
-    owner="Alex Winter",
-    stand_in="Robin",
-    people=(Person("dana@example.com", "Dana Reyes"),),
+from locum.rehearsal.model import Behaviour
+from tests.contract.model_rig import (
+    KEY,
+    LINES,
+    OCCASION,
+    START,
+    Rig,
+    a_wednesday,
+    modelled,
+    proved,
+    transcript_of,
 )
-LINES = (
-    ("Dana", "Decided: Brixham and Whitby on Thursday, everybody else later."),
-    ("Jonas", "I will calibrate Whitby by Wednesday and post the readings."),
-    ("Dana", "Robin, please tell Alex that the alert text needs a yes."),
-    ("Mira", "Does anybody object?"),
-)
-
-
-def transcript_of(lines: Sequence[tuple[str, str]] = LINES) -> Transcript:
-    return numbered(
-        [
-            Utterance("", who, text, at=START + timedelta(seconds=10 * n))
-            for n, (who, text) in enumerate(lines)
-        ]
-    )
-
-
-def a_wednesday(text: str, *, on: date) -> date | None:
-    """Resolve as the real resolver would, for the one day that these meetings speak of."""
-    return on + timedelta(days=2) if text == "by Wednesday" else None
-
-
-@dataclass
-class Rig:
-    stage: ModelStage
-    base_url: str
-
-    def settings(self, **changes: Any) -> ModelSettings:
-        usual = ModelSettings(
-            model="stage-1",
-            base_url=f"{self.base_url}/v1",
-            key=lambda: Secret(KEY),
-            timeout=timedelta(seconds=60),
-        )
-        return replace(usual, **changes)
-
-    def brain(self, **changes: Any) -> ModelBrain:
-        return ModelBrain(self.settings(**changes), resolve=a_wednesday)
-
-    def write(
-        self,
-        transcript: Transcript | None = None,
-        *,
-        brain: Brain | None = None,
-        **changes: Any,
-    ) -> Minutes:
-        return anyio.run(
-            (brain or self.brain(**changes)).write_minutes,
-            transcript_of() if transcript is None else transcript,
-            OCCASION,
-        )
-
-    def ask(self, question: str, passages: Sequence[Passage]) -> Answer | None:
-        return anyio.run(self.brain().answer, question, passages)
-
-    def check(self, **changes: Any) -> tuple[Finding, ...]:
-        return anyio.run(self.brain(**changes).check)
-
-    @property
-    def requests(self) -> int:
-        return len(self.stage.log.matching("/chat/completions"))
 
 
 @pytest.fixture
 def rig() -> Iterator[Rig]:
-    stage = ModelStage()
-    with served(model_app(stage)) as server:
-        yield Rig(stage, server.base_url)
-
-
-def proved(minutes: Minutes, transcript: Transcript) -> bool:
-    """Whether every claim's every quote stands in the utterance that it names."""
-    claims: list[Claim] = [
-        *(*minutes.tldr, *minutes.decisions, *minutes.actions, *minutes.questions),
-        *(*minutes.asked, *minutes.unclear, *(p for t in minutes.topics for p in t.points)),
-    ]
-    return all(claim.evidence for claim in claims) and all(
-        each.quote in transcript.by_id[each.utterance].text
-        for claim in claims
-        for each in claim.evidence
-    )
+    with modelled() as made:
+        yield made
 
 
 # ── good answers ─────────────────────────────────────────────────────────────────────────
@@ -309,6 +225,10 @@ def test_data_cannot_leave_its_fence(rig: Rig) -> None:
 # ── servers in trouble ───────────────────────────────────────────────────────────────────
 
 
+def refusal(status: int, message: str) -> Fault:
+    return Fault(status=status, body={"error": {"message": message}})
+
+
 @pytest.mark.parametrize(
     ("fault", "kind", "told"),
     [
@@ -325,6 +245,10 @@ def test_data_cannot_leave_its_fence(rig: Rig) -> None:
             "Top",
         ),
         (Fault(status=400, body={"error": {"message": "bad"}}), PermanentError, "400, bad"),
+        (refusal(400, "Your credit balance is too low"), HumanNeededError, "Top up"),
+        (refusal(400, "API key not valid."), HumanNeededError, "api_key_file"),
+        (refusal(429, "Quota exceeded; see billing details"), TransientError, "429"),
+        (refusal(400, "prompt is too long"), PermanentError, "Lower brain.max_words"),
         (Fault(status=404), PermanentError, "404"),
         (Fault(status=302, headers={"Location": "http://127.0.0.1:9/"}), PermanentError, "302"),
         (Fault(status=429), TransientError, "429"),
@@ -486,415 +410,3 @@ def test_named_provider_speaks_through_the_bounded_wire(
 
     assert minutes.decisions
     assert rig.requests == 2
-
-
-# ── long meetings ────────────────────────────────────────────────────────────────────────
-
-
-def long_transcript(words: int, *, per_line: int = 25) -> Transcript:
-    """A meeting of that many words, with a decision and a promise now and then."""
-    lines = []
-    for n in range(words // per_line):
-        filler = " ".join(f"word{(n * 7 + k) % 997}" for k in range(per_line - 5))
-        if n % 120 == 60:
-            lines.append(("Dana", f"Decided: item {n} goes ahead {filler}"))
-        elif n % 120 == 90:
-            lines.append(("Jonas", f"I will do part {n} {filler} by Wednesday"))
-        else:
-            lines.append((("Mira", "Jonas", "Dana")[n % 3], f"Well number {n} {filler} then"))
-    return transcript_of(lines)
-
-
-def test_long_meeting_is_read_in_windows_and_merged(rig: Rig) -> None:
-    """Every part's decisions are there, in order, and one more request makes the tldr."""
-    transcript = long_transcript(12_000)
-    windows = cut(transcript, 2000)
-
-    minutes = rig.write(transcript, max_words=2000)
-
-    assert rig.requests == len(windows) + 1
-    assert len(windows) in range(6, 12)
-    assert [each.evidence[0].utterance for each in minutes.decisions] == [
-        each.id for each in transcript.utterances if each.text.startswith("Decided")
-    ]
-    assert 1 <= len(minutes.tldr) <= 5
-    assert len(minutes.topics) >= 1
-    assert minutes.topics[0].first == "u1"
-    assert minutes.topics[-1].last == transcript.utterances[-1].id
-    assert proved(minutes, transcript)
-    assert rig.stage.peak <= 4
-
-
-def test_no_request_is_over_its_words(rig: Rig) -> None:
-    """What is sent at once stays within max_words, whatever the meeting's length."""
-    rig.write(long_transcript(10_000), max_words=1000)
-
-    for exchange in rig.stage.exchanges:
-        prompt = exchange.payload["messages"][-1]["content"]
-        data = json.loads(prompt.split("```")[1].removeprefix("json"))
-        said = [each.get("said") or each.get("text") for each in next(reversed(data.values()))]
-        assert sum(weight(each) for each in said) <= 1000
-
-
-def test_twelve_hours_are_bounded(rig: Rig) -> None:
-    """200,000 words take some forty requests, and some megabytes beside the transcript."""
-    transcript = long_transcript(200_000)
-    rig.write()  # The imports are not the meeting's.
-    rig.stage.log.clear()
-
-    tracemalloc.start()
-    minutes = rig.write(transcript, timeout=timedelta(seconds=100))
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-
-    assert 30 <= rig.requests <= 45
-    assert len(minutes.decisions) == 67
-    assert proved(minutes, transcript)
-    assert peak < 64 * 1024 * 1024
-
-
-def test_more_than_is_bounded_is_refused_before_a_request(rig: Rig) -> None:
-    """A meeting that would take hundreds of requests is never begun."""
-    with pytest.raises(PermanentError, match=r"Raise brain\.max_words"):
-        rig.write(long_transcript(40_000), max_words=200)
-
-    assert rig.requests == 0
-
-
-def test_trying_again_reads_only_the_rest(rig: Rig) -> None:
-    """What was read before a failure that passes isn't paid for twice."""
-    transcript = long_transcript(6000)
-    count = len(cut(transcript, 1000))
-    brain = rig.brain(max_words=1000)
-    rig.stage.faults.add(Fault("/chat/", status=503, skip=count - 1))
-
-    with pytest.raises(TransientError):
-        rig.write(transcript, brain=brain)
-    before = rig.requests
-    minutes = rig.write(transcript, brain=brain)
-
-    assert before == count
-    assert rig.requests == before + 2  # The one that failed, and the merge.
-    assert minutes.decisions
-
-
-def test_what_was_read_is_forgotten_once_written(rig: Rig) -> None:
-    """Nothing of a meeting stays in the brain that has its minutes, or has none for good."""
-    brain = rig.brain()
-    rig.write(brain=brain)
-    rig.stage.configure(behaviour=Behaviour.MALFORMED)
-    with pytest.raises(PermanentError):
-        rig.write(brain=brain)
-
-    assert not brain._kept
-
-
-def test_lying_merge_loses_nothing(rig: Rig) -> None:
-    """A merge that cites claims there aren't leaves the parts' own lines standing."""
-    transcript = long_transcript(6000)
-    brain = rig.brain(max_words=1000)
-    rig.stage.then(*[Behaviour.GOOD] * len(cut(transcript, 1000)), Behaviour.LYING)
-
-    minutes = rig.write(transcript, brain=brain)
-
-    assert 1 <= len(minutes.tldr) <= 5
-    assert minutes.dropped == 1
-    assert len(minutes.decisions) == 2
-    assert proved(minutes, transcript)
-
-
-def test_windows_end_where_a_topic_does() -> None:
-    """Given borders are kept to as far as they fit; each utterance is in one window."""
-    transcript = long_transcript(5000)
-
-    windows = cut(transcript, 1000, segment=lambda _: [0, 33, 66, 99, 132, 165])
-
-    starts = [int(w.pieces[0].utterance.id[1:]) - 1 for w in windows]
-    assert starts == [0, 33, 66, 99, 132, 165]
-    assert [p.utterance.id for w in windows for p in w.pieces] == [
-        u.id for u in transcript.utterances
-    ]
-
-
-def test_windows_end_at_a_pause_without_borders() -> None:
-    """Left to itself, a cut is made where the talk turns: after a long pause."""
-    utterances = [
-        Utterance(f"u{n}", "ABC"[n % 3], f"budget plan money number {n} " * 3, at=START)
-        for n in range(40)
-    ]
-    later = [
-        replace(
-            u,
-            id=f"v{n}",
-            text=f"holiday beach sun picture {n} " * 3,
-            at=START + timedelta(minutes=9),
-        )
-        for n, u in enumerate(utterances)
-    ]
-    windows = cut(Transcript((*utterances, *later)), 800)
-
-    assert windows[0].pieces[-1].utterance.id == "u39"
-
-
-@pytest.mark.parametrize(
-    "text", ["word " * 5000, "長" * 20_000, "x" * 50_000, "a b " * 3000 + "y" * 9000]
-)
-def test_endless_utterance_is_cut(text: str) -> None:
-    """One speech over a window, or one word over it, is read in pieces of the same id."""
-    windows = cut(numbered([Utterance("", "A", text)]), 500)
-
-    pieces = [piece for window in windows for piece in window.pieces]
-    assert all(weight(piece.text) <= 500 for piece in pieces)
-    assert {piece.utterance.id for piece in pieces} == {"u1"}
-    assert "".join(p.text for p in pieces).replace(" ", "") == text.replace(" ", "")
-
-
-# ── questions ────────────────────────────────────────────────────────────────────────────
-
-PASSAGES = (
-    Passage("p1", "Brixham and Whitby get the dashboard on Thursday", "Gauges", START, "Dana"),
-    Passage("p2", "The alert text still says metres", "Gauges", START, "Mira"),
-)
-
-
-def test_question_is_answered_with_citations(rig: Rig) -> None:
-    """The answer names the passage that carries it."""
-    answer = rig.ask("When do Brixham and Whitby get the dashboard?", PASSAGES)
-
-    assert answer == Answer(PASSAGES[0].text, ("p1",))
-
-
-def test_question_beyond_the_passages_has_no_answer(rig: Rig) -> None:
-    """Where nothing tells, and where there is nothing to read, there is none."""
-    assert rig.ask("Who won the cup?", PASSAGES) is None
-    assert rig.requests == 1
-    assert rig.ask("Who won the cup?", ()) is None
-    assert rig.ask("  ", PASSAGES) is None
-    assert rig.requests == 1
-
-
-def test_made_up_citations_are_no_answer(rig: Rig) -> None:
-    """Ids of passages that weren't shown are dropped; an answer without any is none."""
-    rig.stage.configure(behaviour=Behaviour.LYING)
-
-    assert rig.ask("When do Brixham and Whitby get the dashboard?", PASSAGES) is None
-
-
-def test_passages_are_bounded(rig: Rig) -> None:
-    """The first passages are read, as many as fit."""
-    many = [replace(PASSAGES[1], id=f"p{n}", text="metres " * 100) for n in range(500)]
-
-    rig.ask("What of the metres?", many)
-
-    prompt = rig.stage.exchanges[0].payload["messages"][-1]["content"]
-    assert prompt.count('"said"') in range(50, 60)
-
-
-# ── the self-check ───────────────────────────────────────────────────────────────────────
-
-
-def test_check_asks_for_the_model_and_costs_nothing(rig: Rig) -> None:
-    """A server that answers and knows the model is fine; no completion is asked for."""
-    (finding,) = rig.check()
-
-    assert finding.health is Health.OK
-    assert "knows stage-1" in finding.detail
-    assert rig.requests == 0
-
-
-@pytest.mark.parametrize(
-    ("changes", "health", "told"),
-    [
-        ({"model": "gpt-99"}, Health.BROKEN, "has no gpt-99; it has stage-1"),
-        ({"key": lambda: Secret("wrong")}, Health.BROKEN, "refuses the key (401)"),
-        ({"base_url": "http://127.0.0.1:9/v1"}, Health.BROKEN, "isn't reached"),
-        ({"base_url": None, "model": "opnai:x"}, Health.BROKEN, "opnai"),
-    ],
-)
-def test_check_names_what_is_wrong(
-    rig: Rig, changes: dict[str, Any], health: Health, told: str
-) -> None:
-    """The model, the key, the address: each is told apart, with a next step."""
-    (finding,) = rig.check(**changes)
-
-    assert finding.health is health
-    assert told in finding.detail
-    assert finding.next_step
-
-
-def test_check_of_a_server_that_lists_nothing(rig: Rig) -> None:
-    """Many servers know neither path: that is no reason to call them broken."""
-    rig.stage.faults.add(Fault("/models", status=404, times=None))
-
-    (finding,) = rig.check()
-
-    assert finding.health is Health.WARNING
-
-
-def test_check_warns_of_an_open_key_file(rig: Rig, tmp_path: Path) -> None:
-    """A key that every user can read is told."""
-    path = tmp_path / "key"
-    path.write_text(KEY)
-    path.chmod(0o644)
-
-    findings = rig.check(key_file=path)
-
-    assert [each.health for each in findings] == [Health.OK, Health.WARNING]
-
-
-def test_missing_extra_is_named(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without pydantic-ai, whoever asks for a model is told what to install."""
-    monkeypatch.setattr("locum.brains.model.brain.find_spec", lambda _: None)
-
-    (finding,) = rig.check()
-    with pytest.raises(HumanNeededError) as error:
-        rig.write()
-
-    assert "pip install 'locum[brain]'" in finding.next_step
-    assert "pip install 'locum[brain]'" in str(error.value)
-
-
-# ── falling back ─────────────────────────────────────────────────────────────────────────
-
-
-@dataclass
-class Plain:
-    """A brain without a model, as simple as can be."""
-
-    name: str = "plain"
-    closed: bool = False
-
-    async def write_minutes(self, transcript: Transcript, occasion: Occasion) -> Minutes:
-        first = transcript.utterances[0]
-        claim = Claim(first.text, (Evidence(first.id, first.text),))
-        return hold_to_evidence(Minutes("plain", tldr=(claim,)), transcript)
-
-    async def answer(self, question: str, passages: Sequence[Passage]) -> Answer | None:
-        return Answer(passages[0].text, (passages[0].id,))
-
-    async def check(self) -> tuple[Finding, ...]:
-        return (Finding("plain", Health.OK, "ready"),)
-
-    async def aclose(self) -> None:
-        self.closed = True
-
-
-@dataclass
-class LeapingClock:
-    """A clock on which waiting takes no time of the host's."""
-
-    at: datetime = START
-    slept: list[timedelta] = field(default_factory=list)
-
-    def now(self) -> datetime:
-        return self.at
-
-    async def sleep(self, duration: timedelta) -> None:
-        self.slept.append(duration)
-        self.at += duration
-
-    def host_duration(self, duration: timedelta) -> timedelta:
-        return duration
-
-
-def with_fallback(rig: Rig, clock: LeapingClock) -> FallbackBrain:
-    return FallbackBrain(rig.brain(), Plain(), clock=clock)
-
-
-def test_model_is_asked_again_when_it_says(rig: Rig) -> None:
-    """A busy model is waited for as long as it asked, and writes the minutes then."""
-    clock = LeapingClock()
-    rig.stage.faults.add(Fault("/chat/", status=429, headers={"Retry-After": "40"}, times=2))
-
-    minutes = rig.write(brain=with_fallback(rig, clock))
-
-    assert (minutes.written_by, minutes.remark) == ("stage-1", "")
-    assert clock.slept == [timedelta(seconds=40)] * 2
-
-
-@pytest.mark.parametrize(
-    ("fault", "requests", "reason"),
-    [
-        (Fault(status=503), 3, "503"),
-        (Fault(status=503, headers={"Retry-After": "3600"}), 1, "503"),
-        (Fault(status=400), 1, "400"),
-        (Fault(status=401), 1, "Check the key"),
-    ],
-)
-def test_other_brain_steps_in_and_says_so(
-    rig: Rig, fault: Fault, requests: int, reason: str
-) -> None:
-    """Broken for good, or too late: the minutes are the other's, with the reason."""
-    rig.stage.faults.add(replace(fault, path="/chat/", times=None))
-
-    minutes = rig.write(brain=with_fallback(rig, LeapingClock()))
-
-    assert minutes.written_by == "plain"
-    assert minutes.remark.startswith("Written without the model stage-1: ")
-    assert reason in minutes.remark
-    assert rig.requests == requests
-
-
-def test_questions_and_checks_fall_back_too(rig: Rig) -> None:
-    """A question is asked of the model once; both brains are checked and closed."""
-    rig.stage.faults.add(Fault("/chat/", status=503, times=None))
-    plain = Plain()
-    brain = FallbackBrain(rig.brain(), plain, clock=LeapingClock())
-
-    async def use() -> tuple[Answer | None, tuple[Finding, ...]]:
-        try:
-            return await brain.answer("What?", PASSAGES), await brain.check()
-        finally:
-            await brain.aclose()
-
-    answer, findings = anyio.run(use)
-
-    assert answer == Answer(PASSAGES[0].text, ("p1",))
-    assert [each.subject for each in findings] == ["brain", "plain"]
-    assert plain.closed
-    assert rig.requests == 1
-
-
-# ── the config, and the stage ────────────────────────────────────────────────────────────
-
-
-def test_rehearsal_is_written_up_by_the_stages_model(tmp_path: Path) -> None:
-    """A scenario with [model] makes a config whose brain is the stage's own model."""
-    scenario = tmp_path / "scenario.toml"
-    default = find_scenario("default").read_text()
-    scenario.write_text(f'{default}\n[model]\nmodel = "stage-2"\nbehaviour = "good"\n')
-    stage = Stage(load_scenario(scenario))
-
-    with stage.open() as addresses:
-        config = load(write_config(stage, addresses, tmp_path / "stage")).config
-        brain = brain_of(config, {}, clock=LeapingClock(), plain=Plain())
-        minutes = anyio.run(brain.write_minutes, transcript_of(), OCCASION)
-
-    assert minutes.written_by == "stage-2"
-    assert minutes.decisions
-
-
-def test_without_a_model_the_plain_brain_writes(tmp_path: Path) -> None:
-    """No [model] on the stage, no [brain] in its config, no model asked."""
-    stage = Stage(load_scenario(find_scenario("default")))
-
-    with stage.open() as addresses:
-        config = load(write_config(stage, addresses, tmp_path)).config
-
-    plain = Plain()
-    assert config.brain is None
-    assert brain_of(config, {}, clock=LeapingClock(), plain=plain) is plain
-
-
-def test_pydantic_ai_is_only_imported_for_a_model() -> None:
-    """The daemon's parts are built without it, so locum runs where the extra isn't."""
-    import subprocess
-    import sys
-
-    script = (
-        "import sys, locum.app.parts, locum.rehearsal.stage;"
-        "print([n for n in ('pydantic_ai', 'openai', 'httpx2') if n in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
-
-    assert done.stdout.decode().strip() == "[]"

@@ -431,6 +431,8 @@ def test_stage_is_served_until_interrupted(tmp_path: Path) -> None:
     )
     key = (tmp_path / "stage" / "pika_dev_key").read_text().strip()
     assert served["pika_dev_key"] == key
+    assert served["model"].startswith("http://127.0.0.1:")
+    assert (tmp_path / "stage" / "brain.key").read_text().strip() == served["model_api_key"]
     assert [item["decision"] for item in json.loads(planned.stdout)] == ["join", "skip", "skip"]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -41,7 +42,12 @@ _TRIES = 3  # For one answer that can be read.
 _LONGEST_RETRY_AFTER = timedelta(hours=1)
 _RETRY_AFTER = timedelta(seconds=30)
 _LONGEST_TOLD = 300
-_PAYS = re.compile(r"insufficient_quota|billing|credit balance|insufficient (?:funds|credits)")
+# Mere mentions of billing or quota stand in rate limits too, which pass.
+_PAYS = re.compile(
+    r"insufficient_quota|billing_(?:hard_limit|not_active)|credit balance"
+    r"|insufficient (?:funds|credits|balance)"
+)
+_BAD_KEY = re.compile(r"api key not valid|api_key_invalid")  # Google's, with a status of 400.
 _TOO_LONG = re.compile(r"context[_ ](?:length|window)|too many tokens|prompt is too long")
 _NO_SCHEMA = re.compile(r"response_format|json_schema|structured output", re.IGNORECASE)
 _SHARED_WORDS = 5  # That many in a row of what was sent make an echo.
@@ -73,6 +79,8 @@ class Clerk:
     """
 
     def __init__(self, settings: ModelSettings) -> None:
+        # This one holds a part of the answer, and warnings are logged.
+        warnings.filterwarnings("ignore", "Pydantic serializer warnings", UserWarning)
         self._settings = settings
         self._key: Secret | None = settings.key()
         self._client = bounded_client(settings.base_url)
@@ -195,7 +203,7 @@ class Clerk:
         if status == 402 or (status in {400, 403, 429} and _PAYS.search(body)):
             hint = "Top up the account that the model's key belongs to."
             return HumanNeededError(message, hint=hint)
-        if status in {401, 403}:
+        if status in {401, 403} or (status == 400 and _BAD_KEY.search(body)):
             return HumanNeededError(message, hint="Check the key: brain.api_key_file.")
         if status in {408, 409, 425, 429} or status >= 500:
             return TransientError(message, retry_after=_retry_after(error))
