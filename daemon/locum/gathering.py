@@ -8,11 +8,11 @@ writes summaries is told. Of a meeting that somebody opted out of, nobody is ask
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+import anyio
 import structlog
 
 from locum.composing import attended
@@ -139,8 +139,8 @@ class Gathering:
             while True:
                 self._asked.clear()
                 wait_s = self._look_or_log()
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._asked.wait(), wait_s)
+                with anyio.move_on_after(wait_s):
+                    await self._asked.wait()
                 await asyncio.sleep(_PAUSE_S)
         finally:
             await self._asking.cancel()
@@ -241,16 +241,15 @@ class Gathering:
             return
         record, meeting = found
         try:
-            came = await asyncio.wait_for(
-                source.fetch(meeting, ended_at=record.ended_at or meeting.end), _LONGEST_FETCH_S
-            )
+            with anyio.fail_after(_LONGEST_FETCH_S):
+                came = await source.fetch(meeting, ended_at=record.ended_at or meeting.end)
         except PermanentError as error:
             self._settle(fetch, FetchOutcome.NONE, str(error))
         except HumanNeededError as error:
             self._postpone(fetch, str(error), needs_person=True)
         except TransientError as error:
             self._postpone(fetch, str(error), at_least=error.retry_after)
-        except (OSError, asyncio.TimeoutError) as error:
+        except OSError as error:  # That nobody answers in time is one, too.
             self._postpone(fetch, f"{source.name}: {str(error) or 'no answer in time'}")
         else:
             if came is None:

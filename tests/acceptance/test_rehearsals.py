@@ -25,9 +25,16 @@ def test_rule_01_the_main_job(play: Play, tmp_path_factory: pytest.TempPathFacto
     (markdown,) = outcome.summaries
     text = markdown.read_text()
     assert "# Tide gauge dashboard: go or wait" in text
-    assert "nothing came back from the meeting" in text
+    assert "Google Meet's transcript" in text
     twin = json.loads(markdown.with_suffix(".json").read_text())
-    assert twin["notes"] == []
+    said = [(each["person"], each["text"]) for each in twin["transcript"]]
+    assert len(said) == 10
+    assert said[0][0] == "dana@example.com"
+    assert said[7] == (
+        "jonas@example.com",
+        "I will calibrate Whitby by Wednesday noon and post the readings.",
+    )
+    assert (twin["edition"], twin["awaited"]) == (2, [])
     assert set(twin["invited"]) >= {"Dana Reyes", "Jonas Lind", "Mira Patel"}
     joined, left = (
         datetime.fromisoformat(twin["attendance"][key]) for key in ("joined_at", "left_at")

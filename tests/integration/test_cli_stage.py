@@ -20,6 +20,7 @@ import httpx
 import pytest
 
 import locum
+from locum.calendars.google_token import CALENDAR_SCOPE, PERMISSIONS
 from locum.config.load import load
 from locum.control import call_daemon
 from locum.errors import LocumError
@@ -282,6 +283,29 @@ def test_doctor_tells_what_only_a_person_can_mend(rig: Rig) -> None:
     (rig.folder / "summaries").write_text("in the way")
     broken = locum_does(rig, "doctor", "--json", "-c", rig.config)
     assert (broken.returncode, findings(broken)["sink markdown"]) == (1, ("broken", False))
+
+
+def test_a_sign_in_that_lacks_transcripts(rig: Rig) -> None:
+    """Asked for in the config, and not covered by the sign-in: it says so, and what to do."""
+    text = rig.config.read_text().replace(
+        'name = "stage"', 'name = "stage"\nmeet_transcripts = true'
+    )
+    config = rig.variant("transcripts.toml", text)
+
+    done = locum_does(rig, "doctor", "--json", "-c", config)
+    subject = "Google Meet's transcripts (stage)"
+    [found] = [each for each in json.loads(done.stdout) if each["subject"] == subject]
+    assert done.returncode == 3
+    assert (found["health"], found["needs_person"]) == ("broken", True)
+    assert "doesn't allow locum to read Google Meet's transcripts" in found["detail"]
+    assert "locum auth login stage" in found["next_step"]
+
+    scopes = (CALENDAR_SCOPE, PERMISSIONS["transcripts"].scope)
+    address = f"{rig.addresses.google}/token"
+    info = rig.stage.google.authorized_user_info("alex@example.com", address, scopes)
+    (rig.folder / "token.json").write_text(json.dumps(info))
+    done = locum_does(rig, "doctor", "--json", "-c", config)
+    assert findings(done)[subject] == ("ok", False)
 
 
 def test_doctor_makes_nothing(rig: Rig) -> None:

@@ -26,6 +26,7 @@ from locum.calendars.google import GoogleCalendarSource
 from locum.calendars.google_auth import TokenKind, revoke, sign_in, status
 from locum.calendars.google_token import (
     CALENDAR_SCOPE,
+    PERMISSIONS,
     GoogleAccount,
     StoredToken,
     read_token,
@@ -146,6 +147,32 @@ def test_we_ask_for_one_scope_with_pkce_and_state(rig: GoogleRig) -> None:
     assert len(asked["state"][0]) > 30
     assert asked["access_type"] == ["offline"]
     assert asked["redirect_uri"][0].startswith("http://127.0.0.1:")
+
+
+TRANSCRIPTS = PERMISSIONS["transcripts"].scope
+
+
+def test_what_the_config_makes_use_of_is_asked_for_too(rig: GoogleRig) -> None:
+    """Transcripts are read with the same sign-in, which then covers them."""
+    account = replace(rig.account, permissions=frozenset({"transcripts"}))
+    person = Person(browse)
+    reached = sign_in(account, open_browser=False, prompt=None, tell=person.tell)
+    asked = parse_qs(urlsplit(consent_address(person.told)).query)
+    assert asked["scope"] == [f"{CALENDAR_SCOPE} {TRANSCRIPTS}"]
+    assert set(reached.scopes) == {CALENDAR_SCOPE, TRANSCRIPTS}
+    assert reached.warnings == ()
+
+
+def test_what_was_left_unticked_is_done_without(rig: GoogleRig) -> None:
+    """The calendar can be read all the same; what is missing is said, with the next step."""
+    account = replace(rig.account, permissions=frozenset({"transcripts"}))
+    rig.stage.consent = Consent(email=ANNA, withholds=frozenset({TRANSCRIPTS}))
+    token = signed_in(rig, account)
+    assert token.scopes == (CALENDAR_SCOPE,)
+    [warning] = status(account, now=rig.clock.now).warnings
+    assert "doesn't allow locum to read Google Meet's transcripts" in warning
+    assert "sign in again" in warning
+    assert status(rig.account, now=rig.clock.now).warnings == ()
 
 
 @pytest.mark.anyio

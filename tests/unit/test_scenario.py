@@ -28,6 +28,7 @@ from locum.rehearsal.scenario import (
     load_scenario,
     parse_scenario,
 )
+from locum.rehearsal.stage import Stage
 from tests.campaign.loop import VirtualLoop, VirtualTime
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=timezone.utc)
@@ -210,6 +211,19 @@ balance = 27.5
     assert hash(scenario.owner) == hash(scenario.owner)
 
 
+def test_transcription_is_off_unless_a_scenario_says() -> None:
+    """Without the table nobody has switched it on; with it, in the rooms that it names."""
+    without = Stage(parse_scenario(GOOD.encode()))
+    assert without.google.meet.transcribed == frozenset()
+    everywhere = Stage(parse_scenario(f"{GOOD}[meet]\nready = false".encode()))
+    assert everywhere.google.meet.transcribed is None
+    assert everywhere.google.meet.transcripts_after is None
+    text = f"{GOOD}[meet]\nrooms = ['abc-defg-hij']\ntranscripts_after = 5"
+    one = Stage(parse_scenario(text.encode()))
+    assert one.google.meet.transcribed == {"abc-defg-hij"}
+    assert one.google.meet.transcripts_after == timedelta(seconds=5)
+
+
 def test_a_scenario_is_found_by_name_or_path(tmp_path: Path) -> None:
     """And an unknown one is answered with the names that there are."""
     path = tmp_path / "mine.toml"
@@ -270,6 +284,9 @@ def test_all_problems_come_at_once_with_key_value_and_suggestion() -> None:
         ("[[faults]]\ntarget = 'google'\nat = 1\nfault = 5", "unknown key 'fault'"),
         ("[[faults]]\ntarget = 'google'\nat = 1\ntimes = 'often'", "faults #1.times"),
         ("[[faults]]\ntarget = 'google'\nat = -1", "faults #1.at"),
+        ("[meet]\ntranscripts_after = -1", "meet.transcripts_after"),
+        ("[meet]\nrooms = ['lounge']", "meet.rooms #1"),
+        ("[meet]\nraedy = false", 'Did you mean "ready"?'),
         ("[pikastream]\nbalance = -1", "negative"),
         ("[pikastream]\nbalance = nan", "pikastream.balance"),
         ("[pikastream]\nready_after = nan", "pikastream.ready_after"),

@@ -305,7 +305,9 @@ class GoogleClient:
                 self._credentials(), http=self._http, max_refresh_attempts=1
             )
             if self._aborted.is_set():
-                raise TransientError(f"account {self._account.name}: the request was broken off")
+                raise TransientError(
+                    f"account {self._account.name}: the request was broken off"
+                )
             answer: object = build(_service(*api)).execute(http=authorized, num_retries=0)
         return answer
 

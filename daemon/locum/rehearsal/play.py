@@ -170,6 +170,7 @@ class _Watcher:
         self._told_notices = 0
         self._told_phases: dict[str, str] = {}
         self._told_plan: set[tuple[str, str]] = set()
+        self._told_awaited: dict[str, tuple[str, ...]] = {}
         self._kills = sorted(stage.scenario.kill_daemon_at)
 
     def watch(self) -> None:
@@ -185,6 +186,7 @@ class _Watcher:
             status = self._daemon.status()
             self._tell_plan(status)
             self._tell_phases(status)
+            self._tell_awaited(status)
             if self._is_over(status):
                 return
         self._tell(f"{self._when()} the scenario is over, and not everything was filed")
@@ -238,6 +240,16 @@ class _Watcher:
                 self._tell(
                     f'{self._when()} locum: "{session["title"]}" is {session["phase"]}{reason}'
                 )
+
+    def _tell_awaited(self, status: Mapping[str, Any]) -> None:
+        for session in status["sessions"]:
+            awaited = tuple(session["awaited"])
+            before = self._told_awaited.get(session["key"], ())
+            self._told_awaited[session["key"]] = awaited
+            for source in (each for each in awaited if each not in before):
+                self._tell(f'{self._when()} locum awaits {source} of "{session["title"]}"')
+            for source in (each for each in before if each not in awaited):
+                self._tell(f"{self._when()} {source} is settled")
 
     def _when(self) -> str:
         return f"{self._stage.offset().total_seconds():6.1f} s"
