@@ -20,7 +20,7 @@ _NAMES = (
 WEEKDAYS = {name: n for names in _NAMES for n, name in enumerate(names)} | {
     "sonnabend": 5,
     **dict(zip(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), range(7), strict=True)),
-    **{"tues": 1, "weds": 2, "thur": 3, "thurs": 3},
+    "tues": 1, "weds": 2, "thur": 3, "thurs": 3,
 }
 _FULL = _any(*_NAMES[0], *_NAMES[1], "sonnabend")
 _SHORT = _any("Mon", "Tues?", "Weds?", "Thu(?:rs?)?", "Fri", "Sat", "Sun") + r"\.?"
@@ -42,8 +42,7 @@ _SURE_MONTH = _any(
 
 NEXT = ("next", "nächst", "naechst", "following", "folgend")
 PAST = frozenset(
-    ("last", "previous", "letzten", "letzter", "letzte", "letztes", "vorigen", "voriger")
-    + ("vergangenen", "vergangener", "past", "every", "each", "jeden", "jede", "jeder", "jedes")
+    ("last", "previous", "letzten", "letzter", "letzte", "letztes", "vorigen", "voriger", "vergangenen", "vergangener", "past", "every", "each", "jeden", "jede", "jeder", "jedes")
 )
 _WHICH = _any(
     "next", "this", "the following", "following", "coming", "this coming", "last", "previous",
@@ -99,10 +98,10 @@ WEEK_OF_WEEKDAY = _compiled(rf"{_WEEK},? (?:on |am )?(?P<weekday>{_FULL})")
 _NUMBERS = {
     word: n
     for table in (
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-        "fifteen sixteen seventeen eighteen nineteen twenty",
-        "null ein zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn "
-        "fünfzehn sechzehn siebzehn achtzehn neunzehn zwanzig",
+        ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+        "fifteen sixteen seventeen eighteen nineteen twenty"),
+        ("null ein zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn "
+        "fünfzehn sechzehn siebzehn achtzehn neunzehn zwanzig"),
     )
     for n, word in enumerate(table.split())
 } | {"a": 1, "an": 1, "the": 1, "einem": 1, "einer": 1, "eine": 1, "einen": 1, "the next": 1,
@@ -154,10 +153,10 @@ NAMED_MONTH = _compiled(
 _ORDINALS = {
     word: n
     for table in (
-        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth "
-        "thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth",
-        "erste zweite dritte vierte fünfte sechste siebte achte neunte zehnte elfte zwölfte "
-        "dreizehnte vierzehnte fünfzehnte sechzehnte siebzehnte achtzehnte neunzehnte zwanzigste",
+        ("first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth "
+        "thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"),
+        ("erste zweite dritte vierte fünfte sechste siebte achte neunte zehnte elfte zwölfte "
+        "dreizehnte vierzehnte fünfzehnte sechzehnte siebzehnte achtzehnte neunzehnte zwanzigste"),
     )
     for n, word in enumerate(table.split(), start=1)
 }
@@ -170,7 +169,7 @@ _ORDINALS |= {"thirtieth": 30, "thirty-first": 31, "thirty first": 31,
               "dreißigste": 30, "einunddreißigste": 31}  # fmt: skip
 _ORDINALS |= {
     f"{unit}undzwanzigste": 20 + n
-    for n, unit in enumerate("ein zwei drei vier fünf sechs sieben acht neun".split(), start=1)
+    for n, unit in enumerate(["ein", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun"], start=1)
 }
 _ORDINAL_WORD = _any(*sorted(_ORDINALS, key=len, reverse=True)) + "[nrms]?"
 _DOM = rf"(?P<dom>\d{{1,2}}(?:st|nd|rd|th)?|{_ORDINAL_WORD})"

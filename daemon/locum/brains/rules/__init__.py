@@ -18,9 +18,10 @@ from datetime import date, timedelta
 from locum.brains.rules import wording
 from locum.brains.rules.asking import QuestionRules
 from locum.brains.rules.deciding import DecisionRules
-from locum.brains.rules.listening import language_of, turns
+from locum.brains.rules.listening import Turn, language_of, turns
 from locum.brains.rules.names import Cast
 from locum.brains.rules.notes import Notes, Task
+from locum.brains.rules.requests import RequestRules
 from locum.brains.rules.tasks import TaskRules
 from locum.core.minutes import ActionItem, Claim, Evidence, Occasion
 from locum.core.transcript import Transcript
@@ -46,15 +47,12 @@ def claims_of(transcript: Transcript, occasion: Occasion) -> Claims:
         return Claims()
     cast = Cast(transcript, occasion)
     notes = Notes(_day(occasion))
-    tasks, decisions, questions = (
-        TaskRules(notes, cast),
-        DecisionRules(notes),
-        QuestionRules(notes, cast),
-    )
+    tasks, requests = TaskRules(notes, cast), RequestRules(notes, cast)
+    decisions, questions = DecisionRules(notes), QuestionRules(notes, cast)
     for turn in turns(transcript, cast, lexicon):
         if not turn.heard:
             continue
-        tasks.hear(turn)
+        _tasks(turn, notes, tasks, requests)
         decisions.hear(turn)
         questions.hear(turn)
     return Claims(
@@ -71,6 +69,18 @@ def claims_of(transcript: Transcript, occasion: Occasion) -> Claims:
     )
 
 
+def _tasks(turn: Turn, notes: Notes, tasks: TaskRules, requests: RequestRules) -> None:
+    notes.answered = None
+    if turn.utterance.by_us:
+        tasks.pass_on(turn)
+    else:
+        requests.answer(turn)
+        for n, heard in enumerate(turn.heard):
+            tasks.hear(turn, n)
+            requests.ask(turn, heard)
+    notes.recent.append(turn)
+
+
 def _day(occasion: Occasion) -> date | None:
     """Answer the meeting's day where it is held; without one, no day is resolved."""
     if occasion.start is None:
@@ -79,7 +89,11 @@ def _day(occasion: Occasion) -> date | None:
 
 
 def _some(evidence: list[Evidence]) -> tuple[Evidence, ...]:
-    return tuple(dict.fromkeys(evidence))[:_MOST_EVIDENCE]
+    quotes = tuple(dict.fromkeys(evidence))
+    if len(quotes) <= _MOST_EVIDENCE:
+        return quotes
+    # How it began, and how it ended: the day was often told last.
+    return (*quotes[: _MOST_EVIDENCE // 2], *quotes[-_MOST_EVIDENCE // 2 :])
 
 
 def _action(task: Task, cast: Cast) -> ActionItem:

@@ -82,7 +82,7 @@ class QuestionRules:
             and re.match(
                 r"^(?:(?:and|so|okay|uh|um) )*(?:who|what|when|where|why|how|do we|is anybody|does)\b",
                 masked,
-                re.I,
+                re.IGNORECASE,
             )
             is not None
         )
@@ -159,11 +159,11 @@ class QuestionRules:
         follower = turn.heard[n + 1] if n + 1 < len(turn.heard) else None
         about = turn.heard[n].masked
         if follower is not None and (
-            re.search(r"\bquestion for\b|\bfrage an\b", about, re.I)
+            re.search(r"\bquestion for\b|\bfrage an\b", about, re.IGNORECASE)
             or re.match(
                 r"(?:does|did|is|has|will|can) (?:he|she|they)\b|by \w+|bis \w+",
                 follower.masked,
-                re.I,
+                re.IGNORECASE,
             )
         ):
             shown.append(follower.sentence)

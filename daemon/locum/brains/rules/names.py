@@ -29,14 +29,68 @@ _TITLES = frozenset(
         "prof",
         "prof.",
         "sir",
+        "architect",
+        "the",
     )
-    + ("architect", "the")
 )
 _NEVER = frozenset(
-    "it that this they we he she what who which there everybody everyone somebody someone nobody "
-    "i you then and but so or if when how why where here these those now today tomorrow monday "
-    "tuesday wednesday thursday friday saturday sunday nothing something anything everything "
-    "people one yes no okay well also maybe hopefully things".split()
+    [
+        "it",
+        "that",
+        "this",
+        "they",
+        "we",
+        "he",
+        "she",
+        "what",
+        "who",
+        "which",
+        "there",
+        "everybody",
+        "everyone",
+        "somebody",
+        "someone",
+        "nobody",
+        "i",
+        "you",
+        "then",
+        "and",
+        "but",
+        "so",
+        "or",
+        "if",
+        "when",
+        "how",
+        "why",
+        "where",
+        "here",
+        "these",
+        "those",
+        "now",
+        "today",
+        "tomorrow",
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+        "nothing",
+        "something",
+        "anything",
+        "everything",
+        "people",
+        "one",
+        "yes",
+        "no",
+        "okay",
+        "well",
+        "also",
+        "maybe",
+        "hopefully",
+        "things",
+    ]
 )
 _STRANGER = re.compile(
     r"(?:(?<=^)|(?<=[,;:.] )|(?<=\band )|(?<=\bthat )|(?<=\bso )|(?<=\bthen )|(?<=\bcolleague ))"
@@ -90,7 +144,7 @@ class Cast:
     def _known(self, label: str) -> int | None:
         if label in self._index:
             return self._index[label]
-        bare = label.split("(")[0].strip()
+        bare = label.split("(", maxsplit=1)[0].strip()
         whole = self._by_alias.get(bare.casefold())
         if whole is not None:
             return whole
@@ -173,14 +227,14 @@ class Cast:
 
 
 def _bare(label: str) -> str:
-    words = label.split("(")[0].split()
+    words = label.split("(", maxsplit=1)[0].split()
     while len(words) > 1 and words[0].casefold() in _TITLES:
         words.pop(0)
     return " ".join(words)
 
 
 def _aliases(label: str) -> Iterable[str]:
-    bare = label.split("(")[0].strip()
+    bare = label.split("(", maxsplit=1)[0].strip()
     words = _bare(bare).split()
     yield bare.casefold()
     if not words:

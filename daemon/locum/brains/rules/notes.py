@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from locum.brains.rules.lexicon import Lexicon
+from locum.brains.rules.listening import Turn
 from locum.brains.rules.sentences import Sentence
 from locum.core.minutes import Evidence
-from locum.core.when import Due
+from locum.core.when import Due, resolve_due
 
 MOST = 400
 """Lines of one kind: of a day's shouting, no more is kept."""
+
+_PATIENCE = 5  # Utterances: how long a question waits for somebody to say "sure".
+_SAME = 0.6  # So much of the shorter one's words in common: it is the same task, told again.
 
 
 @dataclass(eq=False)
@@ -30,7 +34,6 @@ class Task:
     lexicon: Lexicon
     keys: frozenset[str]
     stands: bool = True
-    is_vague: bool = False
     context: str = ""  #: What was said before it, where it says too little alone.
 
     def extend(self, *evidence: Evidence) -> None:
@@ -100,8 +103,43 @@ class Notes:
     offers: deque[Task] = field(default_factory=lambda: deque(maxlen=4))
     pending: deque[Question] = field(default_factory=lambda: deque(maxlen=4))
 
+    recent: deque[Turn] = field(default_factory=lambda: deque(maxlen=6))  #: The last turns.
+    answered: Task | None = None  #: What the turn that is being heard has taken on.
+
     def recent_tasks(self, count: int = 40) -> list[Task]:
         return self.tasks[-count:]
+
+    def waiting(self, turn: Turn) -> list[Request]:
+        """Answer what was asked lately and not yet answered, the last first."""
+        return [
+            each
+            for each in reversed(self.requests)
+            if each.is_open and turn.place - each.place <= _PATIENCE
+        ]
+
+    def same(self, owner: int | None, about: frozenset[str]) -> Task | None:
+        """Answer the task that is told again."""
+        for task in reversed(self.recent_tasks()):
+            if task.owner != owner or not task.stands:
+                continue
+            common = len(task.keys & about)
+            if overlap(task.keys, about) >= _SAME and common >= min(2, len(about)):
+                return task
+        return None
+
+    def add(self, task: Task) -> Task:
+        if len(self.tasks) < MOST:
+            self.tasks.append(task)
+        return task
+
+    def drop_need(self, request: Request) -> None:
+        """Strike "we need to …" once it is somebody's, or nobody's any more."""
+        for task in self.recent_tasks(6):
+            if task.owner is None and task.evidence[0] == request.evidence[0]:
+                task.stands = False
+
+    def due(self, text: str) -> Due | None:
+        return None if self.on is None else resolve_due(text, on=self.on)
 
 
 def keys(masked: str, lexicon: Lexicon) -> frozenset[str]:

@@ -45,12 +45,15 @@ def split(text: str) -> Iterator[str]:
     start = 0
     for match in _END.finditer(text):
         # "Dr. Patel", "18. Dezember": no sentence ends there.
-        if _NO_END.search(text[max(start, match.start() - 8) : match.start() + 1]) and (
-            not text[match.end() :].lstrip()[:1].isupper()
-            or re.match(r"\s*[A-ZÄÖÜ]\w+", text[match.end() :]) is not None
+        if (
+            _NO_END.search(text[max(start, match.start() - 8) : match.start() + 1])
+            and (
+                not text[match.end() :].lstrip()[:1].isupper()
+                or re.match(r"\s*[A-ZÄÖÜ]\w+", text[match.end() :]) is not None
+            )
+            and text[match.end() :].strip()
         ):
-            if text[match.end() :].strip():
-                continue
+            continue
         yield from _bounded(text[start : match.end()])
         start = match.end()
     yield from _bounded(text[start:])

@@ -11,7 +11,18 @@ _LONGEST = 240
 
 _IRREGULAR = {"have": "has", "be": "is", "do": "does", "go": "goes", "'ll": ""}
 _LEADING = frozenset(
-    "also just quickly then still definitely gladly actually probably simply".split()
+    [
+        "also",
+        "just",
+        "quickly",
+        "then",
+        "still",
+        "definitely",
+        "gladly",
+        "actually",
+        "probably",
+        "simply",
+    ]
 )
 
 _GERMAN = {
@@ -103,7 +114,7 @@ def _german(words: str) -> str:
         low = verb.casefold()
         if low in _GERMAN:
             return _GERMAN[low]
-        stem = low[:-1] if low.endswith("e") else low
+        stem = low.removesuffix("e")
         return stem + (
             "et"
             if stem.endswith(("t", "d", "n", "chn"))
