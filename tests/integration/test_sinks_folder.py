@@ -164,7 +164,7 @@ async def test_no_repository_keeps_no_file_from_being_filed(tmp_path: Path) -> N
 
 
 async def test_a_merge_that_isn_t_finished_keeps_the_file_and_is_told(vault: Path) -> None:
-    """git commits no part of a merge; afterwards the next edition is committed."""
+    """Git commits no part of a merge; afterwards the next edition is committed."""
     git(vault, "checkout", "--quiet", "--force", "-b", "side")
     (vault / "note.md").write_text("side\n")
     git(vault, "commit", "--quiet", "-am", "side")

@@ -8,6 +8,7 @@ from typing import Any
 
 from locum import __version__
 from locum.app import reports
+from locum.app.filing import FilingDesk
 from locum.app.personas import PersonaKeeper
 from locum.config.store import ConfigStore, Reload, ReloadOutcome
 from locum.control import Handler
@@ -45,6 +46,7 @@ class Commands:
         keeper: PersonaKeeper,
         paces: Callable[[], Mapping[str, AccountPace]],
         push: Callable[[], Iterable[PushReport]],
+        desk: FilingDesk,
     ) -> None:
         self._ledger = ledger
         self._clock = clock
@@ -55,6 +57,7 @@ class Commands:
         self._keeper = keeper
         self._paces = paces
         self._push = push
+        self._desk = desk
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -68,6 +71,7 @@ class Commands:
             "reload": self.reload,
             "poll": self.poll,
             "personas": self.personas,
+            "file": self._desk.again,
         }
 
     async def status(self, _args: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -19,6 +19,7 @@ from typing import Any
 import structlog
 
 from locum.app.commands import Commands
+from locum.app.filing import FilingDesk
 from locum.app.parts import (
     Workshop,
     clock_of,
@@ -166,6 +167,7 @@ class Daemon:
             keeper=self._keeper,
             paces=self._polling.paces,
             push=self._push.reports,
+            desk=FilingDesk(self._ledger, self._debrief, wake=self._controller.ask),
         )
 
     async def run(self) -> None:
