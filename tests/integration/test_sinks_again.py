@@ -59,7 +59,9 @@ async def test_what_there_isn_t_is_said(tmp_path: Path) -> None:
         await _attended(daemon_)
         with pytest.raises(PermanentError, match='no summary of anything called "nobody"'):
             await desk.again({"meeting": "nobody"})
-        with pytest.raises(PermanentError, match='no sink "fax" in the config. There is: mark'):
+        with pytest.raises(
+            PermanentError, match=r'no sink "fax" in the config\. There is: mark'
+        ):
             await desk.again({"sink": "fax"})
 
 

@@ -47,6 +47,17 @@ def messages(urls: Path, **options: Any) -> Messages:
     return Messages("chat", urls, loopback_only=True, limit=timedelta(seconds=60), **options)
 
 
+def written(folder: Path, text: str) -> Path:
+    path = folder / "urls"
+    path.write_text(text)
+    return path
+
+
+def opened(path: Path) -> Path:
+    path.chmod(0o644)
+    return path
+
+
 async def test_each_address_gets_the_gist_and_where_the_rest_is(
     receiver: Receiver, urls: Path
 ) -> None:
@@ -93,10 +104,8 @@ async def test_who_has_it_isn_t_told_again_for_another_who_failed(
 
 async def test_an_address_off_this_machine_is_refused_on_a_stage(tmp_path: Path) -> None:
     """For good, and before anything is sent."""
-    path = tmp_path / "urls"
-    path.write_text("ntfys://ntfy.sh/topic\n")
     with pytest.raises(PermanentError, match="isn't on this machine"):
-        await messages(path).file(summary())
+        await messages(written(tmp_path, "ntfys://ntfy.sh/topic\n")).file(summary())
 
 
 async def test_without_addresses_or_apprise_a_person_is_asked(
@@ -115,8 +124,7 @@ async def test_without_addresses_or_apprise_a_person_is_asked(
 
 async def test_doctor_looks_at_each_address(urls: Path) -> None:
     """Nothing is sent; a file that all may read is a warning."""
-    urls.chmod(0o644)
-    found = await messages(urls).check()
+    found = await messages(opened(urls)).check()
 
     assert [each.health for each in found] == [Health.WARNING, Health.OK, Health.OK]
 
