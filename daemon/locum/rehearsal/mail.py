@@ -126,7 +126,7 @@ class _Handler:
             recipients=tuple(envelope.rcpt_tos),
             content=content if isinstance(content, bytes) else str(content).encode(),
             encrypted=_is_encrypted(server),
-            user=str(session.auth_data or ""),
+            user=str(session.auth_data) if session.authenticated else "",
         )
         fault = self._stage.strike("DATA")
         if fault is None or fault.after:
