@@ -28,7 +28,7 @@ def drive(rig: GoogleRig, email: str = ANNA) -> Any:
 
 
 def page(text: str = "<h1>Sync</h1>", kind: str = "text/html") -> MediaInMemoryUpload:
-    return MediaInMemoryUpload(text.encode(), mimetype=kind, resumable=False)  # type: ignore[no-untyped-call]
+    return MediaInMemoryUpload(text.encode(), mimetype=kind, resumable=False)
 
 
 def made(rig: GoogleRig, **more: Any) -> Any:

@@ -63,13 +63,14 @@ def password_in(folder: Path, text: str = PASSWORD) -> SecretPlace:
 
 def mailbox(port: int, **changes: Any) -> Mailbox:
     """Answer a sink without encryption or login, unless told."""
-    server = {
-        "encryption": Encryption.NONE,
-        "username": "",
-        "password": None,
-        "host": "127.0.0.1",
-    } | {key: changes.pop(key) for key in list(changes) if key in MailServer.__annotations__}
-    options = {"sender": OWNER, "recipients": (OWNER,), "limit": LIMIT} | changes
+    server: dict[str, Any] = {"host": "127.0.0.1", "encryption": Encryption.NONE} | {
+        key: changes.pop(key) for key in list(changes) if key in MailServer.__annotations__
+    }
+    options: dict[str, Any] = {
+        "sender": OWNER,
+        "recipients": (OWNER,),
+        "limit": LIMIT,
+    } | changes
     return Mailbox("email", MailServer(port=port, **server), **options)
 
 
@@ -302,9 +303,9 @@ async def test_an_answer_lost_after_the_mail_was_taken_leaves_twins_of_one_id() 
 async def test_a_slow_server_is_left_at_the_deadline() -> None:
     """The deadline is for all of it; nothing waits for the server's pleasure."""
     stage = MailServerStage(faults=[MailFault("RCPT", "250 OK", delay_s=30)])
-    with mail_served(stage) as port:
-        with pytest.raises(TransientError, match=r"not done within 0\.6 s"):
-            await mailbox(port, limit=SHORT).file(summary())
+    late = pytest.raises(TransientError, match=r"not done within 0\.6 s")
+    with mail_served(stage) as port, late:
+        await mailbox(port, limit=SHORT).file(summary())
 
     assert stage.delivered == ()
 

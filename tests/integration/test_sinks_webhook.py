@@ -242,7 +242,7 @@ async def test_a_name_that_leads_inside_is_refused_unless_allowed(
     receiver: HookReceiver, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A name can be anybody's: it is where it leads that counts, and that is what is called."""
-    port = int(url.split(":")[2].split("/")[0])
+    port = int(url.split(":")[2].split("/", maxsplit=1)[0])
 
     async def found(*_: Any, **__: Any) -> list[Any]:
         return [(2, 1, 6, "", ("127.0.0.1", 0))]
@@ -293,7 +293,7 @@ class _TlsServer:
         taken: list[bytes] = []
 
         class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:  # noqa: N802 - http.server's name.
+            def do_POST(self) -> None:
                 taken.append(self.rfile.read(int(self.headers["content-length"])))
                 self.send_response(204)
                 self.end_headers()

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from locum.config.example import example_text
 from locum.config.lines import dotted
 from locum.config.load import LoadedConfig, load
-from locum.config.model import Config, Notify, PersonaTable
+from locum.config.model import Config, MarkdownSink, Notify, PersonaTable
 from locum.config.schema import schema
 from locum.config.values import format_duration, is_loopback, parse_duration
 from locum.errors import ConfigError
@@ -119,7 +119,9 @@ def test_example_loads_once_its_picture_is_there(load_text: Loader, folder: Path
 
     assert loaded.warnings == ()
     assert loaded.config.personas["standin"].image == folder / "standin.png"
-    assert loaded.config.sinks[0].folder == Path("/home/ada/meetings")
+    [sink] = loaded.config.sinks
+    assert isinstance(sink, MarkdownSink)
+    assert sink.folder == Path("/home/ada/meetings")
     assert loaded.config.engines["pika"].api_key_file == folder / "pika.key"
 
 
@@ -159,6 +161,28 @@ def test_example_shows_the_true_defaults(load_text: Loader, folder: Path) -> Non
     assert load_text(f"{example_text()}\n{told}").config.notify == Notify(
         urls_file=folder / "notify.urls"
     )
+
+
+def test_every_sink_of_the_example_can_be_used_as_it_stands(load_text: Loader) -> None:
+    """Uncommented, each is what its table says, and shows its defaults."""
+    lines = [
+        line.removeprefix("# ") if "# [sinks" in line else line
+        for line in example_text().splitlines()
+    ]
+    sinks = load_text("\n".join(lines)).config.sinks
+
+    assert [sink.type for sink in sinks] == [
+        "markdown",
+        "google_doc",
+        "email",
+        "webhook",
+        "apprise",
+    ]
+    shown = [line.partition(" = ")[0] for line in lines if "[sinks, default]" in line]
+    assert shown == ["folder", "on_event", "port", "encryption", "allow_private"]
+    for sink, names in zip(sinks[1:4], (shown[:2], shown[2:4], shown[4:]), strict=True):
+        for name in names:
+            assert getattr(sink, name) == type(sink).model_fields[name].default
 
 
 def without_notices(text: str) -> tuple[str, str]:
@@ -258,6 +282,23 @@ WRONG = [
     ("calendar.accounts=[{name='a',token_file='t',subject='s'}]", "1: calendar.accounts[1].subject: is for a service_account only"),
     ("[[calendar.accounts]]\nname='a'\ntoken_file='t'\n[[calendar.accounts]]\nname='a'\ntoken_file='u'", '5: calendar.accounts[2].name: "a" is taken by number 1'),
     ("[[sinks]]\ntype='markdown'\nfolder='a'\n[[sinks]]\ntype='markdown'\nfolder='b'", '4: sinks[2].name: "markdown" is taken'),
+    ("[[sinks]]\ntype='fax'", '2: sinks[1].type: "fax" isn\'t known here. There are: apprise, email'),
+    ("[[sinks]]\nfolder='a'", "1: sinks[1].type: is missing: it says what kind of table"),
+    ("[[sinks]]\ntype='email'\nhost='h'", "1: sinks[1].sender: is missing. Your address"),
+    ("[[sinks]]\ntype='email'\nhost='h'\nsender='a@b.c'\nusrname='x'", '5: sinks[1].usrname: unknown key. Did you mean "username"?'),
+    ("[[sinks]]\ntype='email'\nhost='h'\nsender='a@b.c'\npassword='x'", "5: sinks[1].password: unknown key; if it is meant for a secret"),
+    ("[[sinks]]\ntype='email'\nhost='h'\nsender='a@b.c'\npassword_file='x'", "5: sinks[1].username: is missing: a password goes with it"),
+    ("[[sinks]]\ntype='email'\nhost='h'\nsender='A <a@b.c>'", '4: sinks[1].sender: "A <a@b.c>" is no mail address'),
+    ("[[sinks]]\ntype='email'\nhost='h'\nsender='a@b.c'\nto=['x@y.z\\r\\nBcc']", "5: sinks[1].to[1]:"),
+    ("[[sinks]]\ntype='email'\nhost='h:25'\nsender='a@b.c'", '3: sinks[1].host: "h:25" is no host'),
+    ("[[sinks]]\ntype='email'\nhost='h'\nsender='a@b.c'\nencryption='none'", '5: sinks[1].encryption: "none" would show the mails to the network'),
+    ("[[sinks]]\ntype='webhook'\nurl='http://example.com/x'", '3: sinks[1].url: "http://example.com/x" is plain http'),
+    ("[[sinks]]\ntype='webhook'\nurl='https://u:p@example.com/x'", "3: sinks[1].url: an address carries no user"),
+    ("[[sinks]]\ntype='google_doc'\naccount='wrok'\n[[calendar.accounts]]\nname='work'\ntoken_file='t'", '3: sinks[1].account: there is no account "wrok". Did you mean "work"?'),
+    ("[[sinks]]\ntype='google_doc'\naccount='a'\non_event='shout'", '4: sinks[1].on_event: "shout" isn\'t known here.'),
+    ("[[sinks]]\ntype='markdown'\nfolder='a'\ntags=['a b']", '4: sinks[1].tags[1]: "a b" is no tag'),
+    ("[[sinks]]\ntype='email'\nhost='smtp.example.com'\nsender='a@b.c'\n[stage]", '3: sinks[1].host: "smtp://smtp.example.com" isn\'t on this machine'),
+    ("[[sinks]]\ntype='webhook'\nurl='https://example.com/x'\n[stage]", '3: sinks[1].url: "https://example.com/x" isn\'t on this machine'),
     ("[calendar]\napi_root = 'http://example.com/'", '2: calendar.api_root: "http://example.com/" is plain http'),
     ("[calendar]\napi_root = 'http://localhost.example.com/'", '2: calendar.api_root: "http://localhost.ex'),
     ("[calendar]\ntoken_uri = 'https://u:p@example.com/'", "2: calendar.token_uri: an address carries no user"),

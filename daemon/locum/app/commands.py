@@ -8,6 +8,7 @@ from typing import Any
 
 from locum import __version__
 from locum.app import reports
+from locum.app.filing import FilingDesk
 from locum.app.personas import PersonaKeeper
 from locum.config.store import ConfigStore, Reload, ReloadOutcome
 from locum.control import Handler
@@ -47,6 +48,7 @@ class Commands:
         push: Callable[[], Iterable[PushReport]],
         memory: Mapping[str, Handler],
         transcript_troubles: Callable[[], Iterable[str]],
+        desk: FilingDesk,
     ) -> None:
         self._ledger = ledger
         self._clock = clock
@@ -59,6 +61,7 @@ class Commands:
         self._push = push
         self._memory = memory
         self._transcript_troubles = transcript_troubles
+        self._desk = desk
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -73,6 +76,7 @@ class Commands:
             "poll": self.poll,
             "personas": self.personas,
             **self._memory,
+            "file": self._desk.again,
         }
 
     async def status(self, _args: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -20,6 +20,7 @@ import structlog
 
 from locum.app.briefing import desk
 from locum.app.commands import Commands
+from locum.app.filing import FilingDesk
 from locum.app.parts import (
     Workshop,
     clock_of,
@@ -185,6 +186,7 @@ class Daemon:
             push=self._push.reports,
             memory=self._remembering.handlers,
             transcript_troubles=lambda: self._gathering.troubles,
+            desk=FilingDesk(self._ledger, self._debrief, wake=self._controller.ask),
         )
 
     async def run(self) -> None:

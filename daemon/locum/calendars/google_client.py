@@ -114,7 +114,7 @@ class _SentOnce(http.client.HTTPConnection):
             raise ConnectionResetError(errno.ECONNRESET, "the answer was lost")
         super().connect()
 
-    def request(self, method: str, url: str, *rest: Any, **options: Any) -> None:  # type: ignore[override]
+    def request(self, method: str, url: str, *rest: Any, **options: Any) -> None:
         if self.sock is None:
             self.connect()
         self._is_making = method == "POST" and _FILES in url

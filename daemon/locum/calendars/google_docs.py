@@ -379,6 +379,6 @@ def _noted(
 
 def _is(attachment: Mapping[str, Any], document: Document) -> bool:
     url = attachment.get("fileUrl")
-    return bool(attachment.get("fileId") == document.id) or (
-        isinstance(url, str) and document.id in url
-    )
+    if attachment.get("fileId") == document.id:
+        return True
+    return isinstance(url, str) and document.id in url

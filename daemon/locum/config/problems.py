@@ -149,6 +149,8 @@ def _translated(detail: ErrorDetails, values: Mapping[str, Any]) -> Problem:
     kind = detail["type"]
     if kind == "extra_forbidden":
         return Problem(path, _unknown_key(path, values))
+    if kind in {"union_tag_invalid", "union_tag_not_found"}:
+        return _of_no_type((*path, "type"), detail)
     if kind == "missing":
         return Problem(path, f"is missing.{meaning(path, values)}", at=path[:-1])
     if detail["loc"] and detail["loc"][-1] == "[key]":
@@ -157,6 +159,16 @@ def _translated(detail: ErrorDetails, values: Mapping[str, Any]) -> Problem:
     if value is None:
         return Problem(path, "is no value")
     return Problem(path, _refusal(kind, detail, value))
+
+
+def _of_no_type(path: KeyPath, detail: ErrorDetails) -> Problem:
+    """Say which kinds of a table there are, where its `type` is none or isn't there."""
+    context = detail.get("ctx", {})
+    if "tag" not in context:
+        return Problem(path, "is missing: it says what kind of table this is", at=path[:-1])
+    tag = str(context["tag"])
+    known = [part.strip(" '") for part in str(context["expected_tags"]).split(",")]
+    return Problem(path, f"{shown(tag)} isn't known here.{suggest(tag, known)}")
 
 
 _NAME_RULE = 'made of letters, digits and "_.-", 64 at most'
@@ -196,8 +208,8 @@ def _refusal(kind: str, detail: ErrorDetails, value: Any) -> str:
     elif kind in _LIMITS:
         words, key = _LIMITS[kind]
         message = f"must be {words} {context[key]:.10g}{_but_is(value)}"
-    elif kind in {"enum", "literal_error", "union_tag_invalid"}:
-        expected = str(context.get("expected") or context.get("expected_tags"))
+    elif kind in {"enum", "literal_error"}:
+        expected = str(context["expected"])
         known = [part.strip(" '") for part in expected.replace(" or ", ",").split(",")]
         message = f"{shown(value)} isn't known here.{suggest(str(value), known)}"
     elif kind == "string_too_long":

@@ -125,8 +125,8 @@ class _Handler:
             sender=envelope.mail_from or "",
             recipients=tuple(envelope.rcpt_tos),
             content=content if isinstance(content, bytes) else str(content).encode(),
-            encrypted=server.transport.get_extra_info("sslcontext") is not None,
-            user=str(session.auth_data or ""),
+            encrypted=_is_encrypted(server),
+            user=str(session.auth_data) if session.authenticated else "",
         )
         fault = self._stage.strike("DATA")
         if fault is None or fault.after:
@@ -140,9 +140,14 @@ class _Handler:
         return "" if fault is None else await _told(server, fault)
 
 
+def _is_encrypted(server: SMTP) -> bool:
+    transport = server.transport
+    return transport is not None and transport.get_extra_info("sslcontext") is not None
+
+
 async def _told(server: SMTP, fault: MailFault) -> str:
     await asyncio.sleep(fault.delay_s)
-    if fault.drop and server.transport is not None:
+    if fault.drop and isinstance(server.transport, asyncio.WriteTransport):
         server.transport.abort()
     return fault.reply
 

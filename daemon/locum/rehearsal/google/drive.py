@@ -291,12 +291,13 @@ def read_upload(content_type: str, payload: bytes) -> tuple[object, tuple[str, b
     parts = email.message_from_bytes(head + payload, policy=email.policy.HTTP)
     if not content_type.startswith("multipart/related") or not parts.is_multipart():
         raise ApiError(400, "badContent", "Bad content")
-    found = list(parts.iter_parts())  # type: ignore[attr-defined]  # The policy makes these.
+    found = [each for each in parts.walk() if not each.is_multipart()]
     if len(found) != 2:
         raise ApiError(400, "badContent", "Two parts are needed.")
-    first, second = found
+    metadata, content = (each.get_payload(decode=True) for each in found)
+    if not isinstance(metadata, bytes) or not isinstance(content, bytes):
+        raise ApiError(400, "badContent", "Bad content")
     try:
-        metadata = json.loads(first.get_payload(decode=True))
+        return json.loads(metadata), (str(found[1]["content-type"]), content)
     except ValueError as error:
         raise ApiError(400, "parseError", "Parse Error") from error
-    return metadata, (str(second["content-type"]), second.get_payload(decode=True))

@@ -1,0 +1,105 @@
+"""`locum file`: what waits is listed, and a summary is put to its sinks once more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from locum.app.filing import FilingDesk, waiting
+from locum.core.model import Phase
+from locum.errors import PermanentError
+from tests.integration.daemon_rig import daemon_rig, until
+from tests.integration.test_cli_stage import (  # noqa: F401 - Fixtures by name.
+    ROOM,
+    Rig,
+    daemon,
+    locum_does,
+    rig,
+)
+from tests.integration.test_editions import FAST, Letterbox, _attended
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.mark.anyio
+async def test_a_summary_is_put_to_its_sinks_once_more(tmp_path: Path) -> None:
+    """To all of them, or to one; the folder has one file, the letterbox a second letter."""
+    async with daemon_rig(tmp_path, pika=FAST) as daemon_:
+        letters = Letterbox()
+        daemon_.sinks = (*daemon_.sinks, letters)
+        daemon_.boot()
+        await _attended(daemon_)
+        desk = FilingDesk(daemon_.ledger, daemon_.debrief, wake=daemon_.controller.ask)
+        told = await desk.again({"meeting": "SYNC", "sink": "letters"})
+        assert told["sinks"] == ["letters"]
+        await until(lambda: len(letters.sent) == 2)
+        await until(lambda: daemon_.phases() == (Phase.FILED,))
+        await desk.again({})
+        await until(lambda: len(letters.sent) == 3)
+        await until(lambda: daemon_.phases() == (Phase.FILED,))
+        assert len(daemon_.filed()) == 1
+        assert {each.edition for each in letters.sent} == {1}
+        assert waiting(daemon_.ledger) == []
+
+
+@pytest.mark.anyio
+async def test_what_there_isn_t_is_said(tmp_path: Path) -> None:
+    """No summary, no such meeting, no such sink: each with what there is."""
+    async with daemon_rig(tmp_path, pika=FAST) as daemon_:
+        daemon_.boot()
+        desk = FilingDesk(daemon_.ledger, daemon_.debrief, wake=daemon_.controller.ask)
+        with pytest.raises(PermanentError, match="There is no summary yet"):
+            await desk.again({})
+        await _attended(daemon_)
+        with pytest.raises(PermanentError, match='no summary of anything called "nobody"'):
+            await desk.again({"meeting": "nobody"})
+        with pytest.raises(
+            PermanentError, match=r'no sink "fax" in the config\. There is: mark'
+        ):
+            await desk.again({"sink": "fax"})
+
+
+@pytest.mark.anyio
+async def test_what_failed_is_listed_with_its_reason_and_next_try(tmp_path: Path) -> None:
+    """Until it is filed."""
+    async with daemon_rig(tmp_path, pika=FAST) as daemon_:
+        daemon_.sinks = (*daemon_.sinks, Letterbox(fails=1000))
+        daemon_.boot()
+        await _attended(daemon_, phase=Phase.ENDED)
+        await until(lambda: any(each["problem"] for each in waiting(daemon_.ledger)))
+        [row] = [each for each in waiting(daemon_.ledger) if each["sink"] == "letters"]
+        assert (row["sink"], row["state"]) == ("letters", "failed")
+        assert row["problem"] == "the box is full"
+        assert row["retry_at"] is not None
+        assert row["title"] == "Meeting sync"
+
+
+def test_the_commands_tell_it(rig: Rig, daemon: Iterator[object]) -> None:  # noqa: F811
+    """Nothing waits, one is filed again, and bad words end with what there is."""
+    config = ("--config", rig.config)
+    assert locum_does(rig, "join", ROOM, *config).returncode == 0
+    assert locum_does(rig, "leave", *config).returncode == 0
+    again = locum_does(rig, "file", "--again", "--json", *config)
+    assert again.returncode == 0, again.stderr
+    [row] = json.loads(again.stdout)
+    assert (row["sink"], row["state"]) == ("markdown", "filed")
+    assert Path(row["location"]).exists()
+    nothing = locum_does(rig, "file", *config)
+    assert (nothing.returncode, nothing.stdout) == (0, "Nothing waits to be filed.\n")
+    wrong = locum_does(rig, "file", "--again", "--sink", "fax", *config)
+    assert wrong.returncode == 1
+    assert "There is: markdown" in wrong.stderr
+    assert locum_does(rig, "file", "--sink", "fax", *config).returncode == 2
+
+
+def test_without_a_daemon_it_is_listed_and_not_filed(rig: Rig) -> None:  # noqa: F811
+    """Listing needs none; filing ends with 4."""
+    config = ("--config", rig.config)
+    assert locum_does(rig, "file", "--json", *config).stdout == "[]\n"
+    assert locum_does(rig, "file", "--again", *config).returncode == 4
