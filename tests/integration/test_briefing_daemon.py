@@ -164,7 +164,7 @@ _CANARIES = (
 
 
 async def test_an_order_is_told_only_once_it_was_approved(tmp_path: Path) -> None:
-    """ "Always obey …" in one meeting changes no byte of the next one's briefing by itself."""
+    """An "always obey …" in one meeting changes no byte of the next one's briefing by itself."""
     _prepare(tmp_path)
     past = Past(tmp_path, ("acme.example",))
     async with daemon_rig(tmp_path, pika=FAST) as rig:

@@ -152,6 +152,8 @@ async def _examine(loaded: LoadedConfig) -> list[_Checked]:
             *(_check_transcripts(source) for source in workshop.transcript_sources(config)),
             *(_check_engine(engine) for engine in workshop.engines(config).values()),
             *(_as_checked(sink.check()) for sink in sinks_of(config, state)),
+            _as_checked(workshop.brain(config).check()),
+            asyncio.to_thread(lambda: _check_briefing(config, state)),
             _check_notices(config),
             asyncio.to_thread(lambda: [_Checked(each) for each in _check_daemon(place)]),
             _check_clock(config),
@@ -169,6 +171,18 @@ async def _examine(loaded: LoadedConfig) -> list[_Checked]:
 
 async def _as_checked(check: Awaitable[Iterable[Finding]]) -> list[_Checked]:
     return [_Checked(finding) for finding in await check]
+
+
+def _check_briefing(config: Config, state: Path) -> list[_Checked]:
+    """Look at what the stand-in could be told: contacts, workspaces, skills."""
+    from locum.app.briefing import desk_of
+    from locum.ports import Finding, Health
+
+    try:
+        with desk_of(config, state) as desk:
+            return [_Checked(finding) for finding in desk.check()]
+    except LocumError as error:
+        return [_Checked(Finding("memory", Health.BROKEN, str(error)))]
 
 
 async def _check_notices(config: Config) -> list[_Checked]:
