@@ -220,7 +220,7 @@ def test_transcription_is_off_unless_a_scenario_says() -> None:
     assert everywhere.google.meet.transcripts_after is None
     text = f"{GOOD}[meet]\nrooms = ['abc-defg-hij']\ntranscripts_after = 5"
     one = Stage(parse_scenario(text.encode()))
-    assert one.google.meet.transcribed == {"abc-defg-hij"}
+    assert one.google.meet.transcribed == frozenset({"abc-defg-hij"})
     assert one.google.meet.transcripts_after == timedelta(seconds=5)
 
 
