@@ -128,7 +128,9 @@ class Labels:
         share = len(here) / len(phrase.where)
         speakers = len({self._pieces[at].utterance.who for at in here})
         own = share / (share + base)
-        return math.log1p(len(here)) * len(phrase.stems) * own * (1 + 0.2 * min(speakers, 3))
+        # Longer phrases tell more, if they aren't just what somebody happened to say once.
+        length = len(phrase.stems) if len(here) > 1 else 1
+        return math.log1p(len(here)) * length * own * (1 + 0.2 * min(speakers, 3))
 
     def name(self, phrase: Phrase) -> str:
         """Write a phrase with the article that people gave it, if mostly they gave it one."""
@@ -147,6 +149,8 @@ class Labels:
                 return False
         if phrase.text.istitle() and self._names.issuperset(phrase.stems):
             return False  # Somebody is addressed.
+        if self._phrasing.capitalises_nouns:
+            return phrase.text.rpartition(" ")[2][:1].isupper()
         if len(phrase.stems) > 1 or not self._before_nouns:
             return True
         return phrase.text[:1].isupper() or (

@@ -39,6 +39,7 @@ class Phrasing:
     indefinite: frozenset[str] = frozenset()
     #: Other small words that stand before nouns.
     introduces: frozenset[str] = frozenset()
+    capitalises_nouns: bool = False
     somebody: str = "?"
 
 
@@ -76,6 +77,7 @@ _PHRASINGS: Mapping[str, Phrasing] = {
         introduces=_words(
             "im am zum zur beim vom mit für von über unser unsere unseren kein keine"
         ),
+        capitalises_nouns=True,
         somebody="Jemand",
     ),
     "fr": Phrasing(

@@ -17,9 +17,11 @@ from itertools import pairwise
 from locum.brains.extractive.sentences import Piece
 
 _BLOCK = 90  #: Content words in a block.
+_BLOCKS_OF_SHORT, _LEAST_BLOCK = 12, 10
 _MOST_BLOCKS = 240
 _FEWEST_IN_TOPIC = 3  #: Blocks; a stretch shorter than that is an aside, not a topic.
 _MOST_TOPICS = 12
+_ONE_TOPIC = 80  #: Content words; less is about one thing.
 _WORDS_A_TOPIC = 650  #: Content words; twice as many make half as many topics again.
 
 
@@ -33,7 +35,8 @@ class Stretch:
 
 def topics_expected(content_words: int) -> int:
     """Answer how many topics people would name: more in a long meeting, but ever more slowly."""
-    return max(1, min(_MOST_TOPICS, round(2 * math.sqrt(content_words / _WORDS_A_TOPIC))))
+    least = 1 if content_words < _ONE_TOPIC else 2
+    return max(least, min(_MOST_TOPICS, round(2 * math.sqrt(content_words / _WORDS_A_TOPIC))))
 
 
 def segments_of(pieces: Sequence[Piece], count: int | None = None) -> list[Stretch]:
@@ -42,7 +45,9 @@ def segments_of(pieces: Sequence[Piece], count: int | None = None) -> list[Stret
         return []
     total = sum(len(piece.stems) for piece in pieces)
     count = count or topics_expected(total)
-    blocks = _blocks(pieces, max(_BLOCK, total // _MOST_BLOCKS + 1))
+    # Short meetings have short topics.
+    size = min(_BLOCK, max(total // _BLOCKS_OF_SHORT, _LEAST_BLOCK))
+    blocks = _blocks(pieces, max(size, total // _MOST_BLOCKS + 1))
     cuts = _cuts([_counted(pieces[b.start : b.end]) for b in blocks], count)
     edges = [0, *(blocks[cut].start for cut in cuts), len(pieces)]
     return [Stretch(a, b) for a, b in pairwise(edges) if a < b]

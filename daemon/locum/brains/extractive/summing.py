@@ -23,6 +23,7 @@ NAME = "extractive"
 
 _NAMES = 2  #: In a topic's title.
 _THROUGHOUT = 2  #: Names of the whole meeting, to open with.
+_ALONE = 2  #: Points in the overview of a meeting about one thing.
 _POINTS = 3  #: Of a topic, beside what the overview says of it.
 _MOST_TOPICS = 7  #: In the overview: it is to fit on a screen.
 _MOST_EVIDENCE = 8
@@ -102,6 +103,8 @@ class _Overview:
     def tldr(self) -> tuple[Claim, ...]:
         parts = self._largest()
         opening = self._opening(parts)
+        if len(parts) == 1:  # It has been named: what is left is what was said of it.
+            return (*opening, *self._points(parts[0].picked[:_ALONE]))
         lines = [self._line(nth, part) for nth, part in enumerate(parts)]
         return (*opening, *(claim for line in lines for claim in line))
 
@@ -152,14 +155,15 @@ class _Overview:
 
     # ── topic by topic ───────────────────────────────────────────────────────────────
 
+    def _points(self, picked: Sequence[int]) -> tuple[Claim, ...]:
+        pieces = [self._pieces[at] for at in sorted(picked)]
+        return tuple(Claim(self._said(piece), piece.evidence) for piece in pieces)
+
     def topics(self) -> tuple[Topic, ...]:
         found: list[Topic] = []
         for nth, part in enumerate(self._parts, start=1):
             names = self._writer.listed([phrase.text for phrase in part.phrases])
-            points = tuple(
-                Claim(self._said(self._pieces[at]), self._pieces[at].evidence)
-                for at in sorted(part.picked)
-            )
+            points = self._points(part.picked)
             first, last = (
                 self._pieces[part.stretch.start],
                 self._pieces[part.stretch.end - 1],
