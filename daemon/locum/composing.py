@@ -24,7 +24,8 @@ class Material:
 
     `transcript` is what was said in this meeting; `awaited` names the sources that may still
     tell more, and `none_from` says of others why they tell nothing. `shares` says that several
-    meetings met in the room in one presence.
+    meetings met in the room in one presence. `present` are those who were there besides us, and
+    `found` notes, from a source that was asked afterwards.
     """
 
     record: SessionRecord
@@ -35,10 +36,13 @@ class Material:
     awaited: tuple[str, ...] = ()
     none_from: tuple[str, ...] = ()
     shares: bool = False
+    present: tuple[str, ...] = ()
+    found: tuple[EngineNote, ...] = ()
 
     @property
     def notes(self) -> tuple[EngineNote, ...]:
-        return tuple(note for attempt in self.attempts for note in attempt.notes)
+        given = tuple(note for attempt in self.attempts for note in attempt.notes)
+        return (*given, *self.found)
 
     @property
     def said(self) -> str:
@@ -52,7 +56,7 @@ class Material:
     @property
     def hash(self) -> str:
         """Answer a hash of all of it: another one is worth another edition."""
-        return _hashed((self.said, self.awaited, self.none_from))
+        return _hashed((self.said, self.awaited, self.none_from, self.present))
 
 
 def _hashed(value: object) -> str:
@@ -156,6 +160,7 @@ def compose(
         owner="" if card is None else card.owner,
         edition=edition,
         awaited=material.awaited,
+        present=material.present,
         attendees=meeting.attendees,
         attendees_complete=bool(meeting.attendees) and not meeting.attendees_omitted,
     )
@@ -183,8 +188,9 @@ def _source(material: Material, traits: EngineTraits | None) -> str:
     if material.record.end_reason is EndReason.OPTED_OUT and not material.transcript.utterances:
         return "none: somebody opted out, and nothing that was heard is kept"
     told = [source.label for source in material.transcript.sources]
-    if material.notes:
+    if any(attempt.notes for attempt in material.attempts):
         told.append("what the engine gave back, word for word")
+    told += dict.fromkeys(note.source for note in material.found)
     if told:
         return "; ".join(told)
     if material.awaited:
@@ -207,7 +213,7 @@ def _unknown(material: Material, traits: EngineTraits | None, failure: str) -> t
         unknown.append(
             "What was said, decided or promised: nothing came back from the meeting."
         )
-    if traits is None or not traits.sees_roster:
+    if not material.present and (traits is None or not traits.sees_roster):
         unknown.append("Who was there: the engine doesn't see the participants.")
     if record.admitted_at is None:
         unknown.append("Everything: the stand-in was never seen to be let in.")

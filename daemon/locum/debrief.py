@@ -7,14 +7,17 @@ only afterwards, `renew` has a new edition written; it replaces the one before w
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from typing import TypeVar
 
 import structlog
 
 from locum.composing import Material, attended, compose, occasion_of, part_of
 from locum.core.minutes import Commitment, Minutes, hold_to_evidence
 from locum.core.model import Meeting, MeetingKey, Phase, SessionKey, SessionRecord
+from locum.core.speakers import is_stand_in
 from locum.core.transcript import Transcript, Utterance, numbered
 from locum.errors import LocumError
 from locum.filing import Filer
@@ -27,9 +30,20 @@ _log = structlog.get_logger(__name__)
 
 _HOLD = timedelta(minutes=30)
 
+_LONG = 1000  # Utterances: some ten milliseconds of work.
+
+_T = TypeVar("_T")
+
 
 def _in_order(utterances: Sequence[Utterance], _meeting: Meeting) -> Transcript:
     return numbered(utterances)
+
+
+async def _beside(said: Sequence[Utterance], work: Callable[[], _T]) -> _T:
+    """Do work on a transcript: beside the loop where it is long, for that takes seconds."""
+    if len(said) < _LONG:
+        return work()
+    return await asyncio.to_thread(work)
 
 
 class Debrief:
@@ -98,8 +112,9 @@ class Debrief:
 
     async def _write_editions(self, record: SessionRecord) -> None:
         editions = self._ledger.outbox.editions(record.key)
-        for material in self._materials(record):
-            before = editions.get(material.meeting.key)
+        for meeting in attended(record, record.ended_at or self._clock.now()):
+            material = await self._material(record, meeting)
+            before = editions.get(meeting.key)
             if before is not None and before.material in {"", material.hash}:
                 # Nothing new; but a reload may have brought a sink that is to have it too.
                 summary = before.summary
@@ -115,25 +130,29 @@ class Debrief:
             if before is None or before.summary.edition != summary.edition:
                 self._take_into_memory(summary)
 
-    def _materials(self, record: SessionRecord) -> list[Material]:
+    async def _material(self, record: SessionRecord, meeting: Meeting) -> Material:
         key = record.key
-        attempts = self._ledger.sessions.attempts(key)
-        detail = self._ledger.sessions.detail(key)
-        utterances = self._ledger.transcripts.of(key)
         meetings = attended(record, record.ended_at or self._clock.now())
-        return [
-            Material(
-                record,
-                meeting,
-                tuple(attempts),
-                detail,
-                self.transcribe(part_of(meeting, meetings, utterances), meeting),
-                self.awaited(key, meeting.key),
-                self.none_from(key, meeting.key),
-                shares=len(meetings) > 1,
-            )
-            for meeting in meetings
-        ]
+        said = part_of(meeting, meetings, self._ledger.transcripts.of(key))
+        fetches = self._ledger.fetches.of(key, meeting.key)
+        card = self.personas.get(record.persona)
+        people = (person.label for fetch in fetches for person in fetch.participants)
+        return Material(
+            record,
+            meeting,
+            tuple(self._ledger.sessions.attempts(key)),
+            self._ledger.sessions.detail(key),
+            await _beside(said, lambda: self.transcribe(said, meeting)),
+            self.awaited(key, meeting.key),
+            self.none_from(key, meeting.key),
+            shares=len(meetings) > 1,
+            present=tuple(
+                dict.fromkeys(
+                    p for p in people if card is None or not is_stand_in(p, card.tile)
+                )
+            ),
+            found=tuple(note for fetch in fetches for note in fetch.notes),
+        )
 
     async def _write(self, material: Material, before: Edition | None) -> Summary:
         record = material.record
@@ -164,7 +183,8 @@ class Debrief:
             # The record doesn't wait for it: what was said is filed without.
             _log.error("minutes_failed", brain=brain.name, problem=str(error))
             return None, str(error)
-        minutes = hold_to_evidence(minutes, transcript)
+        said = transcript.utterances
+        minutes = await _beside(said, lambda: hold_to_evidence(minutes, transcript))
         _log.info(
             "minutes_written",
             brain=minutes.written_by,

@@ -559,6 +559,7 @@ class Summary:
     minutes: Minutes | None = None
     carried: tuple[Commitment, ...] = ()
     owner: str = ""  #: Whom it stood in for.
+    present: tuple[str, ...] = ()  #: Who was there, where a source tells; never a guess.
     edition: int = 1
     awaited: tuple[str, ...] = ()
     attendees: tuple[Attendee, ...] = ()

@@ -12,6 +12,7 @@ from typing import Any
 
 from locum import controller as controller_module
 from locum.attendance import Attendance
+from locum.composing import attended
 from locum.core import history
 from locum.core.model import Adopt, EndReason, Join, Phase, SessionRecord
 from locum.core.reconcile import reconcile
@@ -192,7 +193,8 @@ def summaries_are_kept_only_once_filed() -> Iterator[None]:
         if record is None or record.phase is not Phase.ENDED:
             return
         now = self._clock.now()
-        for material in self._materials(record):
+        for meeting in attended(record, now):
+            material = await self._material(record, meeting)
             summary = await self._write(material, None)
             for sink in self.sinks:
                 with contextlib.suppress(Exception):

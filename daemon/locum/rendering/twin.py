@@ -149,6 +149,8 @@ class Twin(_Part):
     room: str
     organizer: str | None
     invited: list[str]
+    present: list[str]
+    """Who was there besides the stand-in, where a source tells; otherwise empty."""
     owner: str
     """Whom the stand-in stood in for."""
     persona: str
@@ -185,6 +187,7 @@ def as_json(summary: Summary) -> dict[str, Any]:
         "room": summary.room.url,
         "organizer": None if summary.organizer is None else summary.organizer.label,
         "invited": list(summary.invited),
+        "present": list(summary.present),
         "owner": summary.owner,
         "persona": summary.persona,
         "identity": _identity(summary.identity),

@@ -124,6 +124,7 @@ class View:
     unknown: tuple[str, ...]
     organizer: str
     invited: tuple[str, ...]
+    present: tuple[str, ...]
     front_matter: Mapping[str, Any]
     words: Words
     carried: tuple[CarriedLine, ...]
@@ -220,6 +221,7 @@ def view_of(summary: Summary) -> View:
         unknown=summary.unknown,
         organizer=organizer,
         invited=tuple(label for label in summary.invited if label != organizer),
+        present=summary.present,
         front_matter=_front_matter(summary),
         words=words_in(minutes.language),
         carried=tuple(_carried(each) for each in summary.carried[: _MOST["carried"]]),
