@@ -29,6 +29,8 @@ from locum.core.model import (
 )
 from locum.core.money import OVERTIME
 from locum.core.policy import Policy
+from locum.core.speakers import identified
+from locum.core.transcript import Utterance
 from locum.errors import (
     AmbiguousError,
     HumanNeededError,
@@ -48,6 +50,7 @@ from locum.ports import (
     LostJoin,
     MeetingSession,
     PresenceEngine,
+    Remains,
     Roster,
     Said,
     SessionEvent,
@@ -265,6 +268,9 @@ class Attendance:
             await self._out(reason, "it was over already")
             return
         if session is None:
+            if self._record.admitted_at is None:
+                # After the last look of the dead process it may have been let in.
+                self._record = replace(self._record, unseen=True)
             lost = Ended(self._clock.now(), EndReason.ENGINE_LOST, "it ended without us")
             await self._ended_by_itself(lost)
             return
@@ -431,6 +437,7 @@ class Attendance:
                 self._ledger.sessions.close_attempt(
                     self._key, at=at, outcome=reason.value, remains=remains
                 )
+                self._ledger.transcripts.add(self._key, self._told_by(remains))
                 if reason is EndReason.OPTED_OUT and self._company.policy.forget_on_opt_out:
                     self._ledger.sessions.forget_heard(self._key)
 
@@ -439,6 +446,12 @@ class Attendance:
         await self._write(close)
         self._refresh()
         return remains.doubt
+
+    def _told_by(self, remains: Remains) -> tuple[Utterance, ...]:
+        """Answer what an engine tells of what was said, with our own part marked as ours."""
+        card = self._persona()
+        tile = "" if card is None else card.tile
+        return identified(remains.utterances, (), tile=tile)
 
     def _note_leaving(self, reason: EndReason) -> None:
         """Write down that we leave, and why, for whoever takes it up should we die now."""
@@ -530,7 +543,7 @@ class Attendance:
 
     async def _close(self, reason: EndReason, detail: str) -> None:
         """Nothing more will be tried. What was attended at all is owed a summary."""
-        if self._record.admitted_at is not None:
+        if self._record.is_owed_summary:
             await self._end(reason, detail)
             return
         now = self._clock.now()
@@ -599,6 +612,8 @@ class Attendance:
     def _transition(self, to: Phase, *, at: datetime, **changes: Any) -> None:
         if self._record.admitted_at is not None:
             changes["admitted_at"] = self._record.admitted_at
+        if self._record.unseen:
+            changes["unseen"] = True
         self._record = self._ledger.sessions.transition(self._key, to, at=at, **changes)
 
     def _refresh(self) -> None:

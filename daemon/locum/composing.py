@@ -211,6 +211,11 @@ def _unknown(material: Material, traits: EngineTraits | None, failure: str) -> t
         unknown.append("Who was there: the engine doesn't see the participants.")
     if record.admitted_at is None:
         unknown.append("Everything: the stand-in was never seen to be let in.")
+    if record.unseen:
+        unknown.append(
+            "Whether the stand-in was in while locum wasn't running, and until when: a presence "
+            "was over when locum came back."
+        )
     if record.end_reason in {EndReason.ENGINE_LOST, EndReason.LOST_JOIN}:
         unknown.append("What came after the engine was lost.")
     if material.shares and record.admitted_at is not None and (material.notes or not is_heard):

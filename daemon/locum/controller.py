@@ -403,7 +403,7 @@ class Controller:
         engines = self._setting.engines
         if record.engine not in engines and stay.meetings[-1].decision.engine in engines:
             # A reload put another engine in its place: a session of that one's takes over.
-            phase = Phase.MISSED if record.admitted_at is None else Phase.ENDED
+            phase = Phase.ENDED if record.is_owed_summary else Phase.MISSED
             self._give_up(GiveUp(record.key, phase, EndReason.UNWANTED), now)
             return
         setting = self._setting

@@ -39,7 +39,9 @@ _TOKENS = re.compile(
     r"|dk_[A-Za-z0-9_-]{4,}"
     r"|ya29(?:\.|%2E)[^\s\"'\\,;&<>)}\]]+"
     r"|1(?://|%2F%2F)[\w.%-]+"
-    r"|GOCSPX-[\w-]+",
+    r"|GOCSPX-[\w-]+"
+    # The models' keys. Only here a boundary: a "task-" would be one of them.
+    r"|(?:(?<![A-Za-z])|(?<=\\n))sk-[\w-]{16,}|AIza[\w-]{30,}",
     re.DOTALL | re.IGNORECASE,
 )
 _SCHEMES = re.compile(

@@ -276,13 +276,15 @@ class Remains:
     """What is left of a session once we are out.
 
     `bodies` are the engine's raw answers around the end, for the record; `notes` is what
-    they carried about the meeting itself: often nothing. `doubt` says what speaks against the
-    end being real, where the engine had to be taken at its word.
+    they carried about the meeting itself, and `utterances` what of it was said in so many
+    words: often nothing. `doubt` says what speaks against the end being real, where the engine
+    had to be taken at its word.
     """
 
     notes: tuple[EngineNote, ...] = ()
     bodies: tuple[str, ...] = ()
     doubt: str = ""
+    utterances: tuple[Utterance, ...] = ()
 
 
 class MeetingSession(Protocol):
@@ -426,7 +428,19 @@ class TranscriptSource(Protocol):
     """Somewhere that has a meeting's transcript only after the meeting."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name it for ever: what is still to be asked is noted under this."""
+        ...
+
+    @property
+    def source(self) -> Source:
+        """Answer what its utterances are marked with."""
+        ...
+
+    @property
+    def account(self) -> str:
+        """Answer whose meetings it knows: an account of the calendar's."""
+        ...
 
     async def fetch(self, meeting: Meeting, *, ended_at: datetime) -> Fetched | None:
         """Ask for all that is known of a meeting; None while it is still being made.

@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--plant", choices=sorted(PLANTS), help="with a fault that must be found"
     )
-    parser.add_argument("--most", type=int, default=150, help="seeds a planted fault may need")
+    parser.add_argument("--most", type=int, default=200, help="seeds a planted fault may need")
     return parser
 
 

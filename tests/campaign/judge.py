@@ -25,6 +25,9 @@ _MINUTE = timedelta(minutes=1)
 _HOUR = timedelta(hours=1)
 """The most that the host's clock goes wrong by."""
 
+_A_WHILE = timedelta(seconds=15)
+"""Who was in for less may have come in between the last look and our leaving."""
+
 _CALM = timedelta(seconds=150)
 """So long without trouble is enough to get in: the longest wait between tries is 90 s."""
 
@@ -206,12 +209,19 @@ class _Judge:
 
     def nothing_lost(self) -> None:
         entered = {each.id for each in self._presences if each.entered is not None}
+        stayed = {
+            each.id
+            for each in self._presences
+            if each.entered is not None and each.over - each.entered > _A_WHILE
+        }
         for record in self._told.records:
             if record.phase not in FINAL or record.end_reason is None:
                 reason = record.end_reason.value if record.end_reason else "no reason"
                 self.verdict.find("lost", f"{record.key} ends {record.phase.value}, {reason}")
             was_in = bool(self._told.handles[record.key] & entered)
-            if was_in and record.phase is not Phase.FILED and record.admitted_at is not None:
+            may_know = record.admitted_at is not None
+            may_know = may_know or bool(self._told.handles[record.key] & stayed)
+            if was_in and record.phase is not Phase.FILED and may_know:
                 self.verdict.find("lost", f"{record.key} was in and is {record.phase.value}")
             if record.phase is Phase.FILED:
                 self._check_filings(record)

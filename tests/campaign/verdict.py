@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -25,7 +25,6 @@ KINDS = ("lost", "double", "orphans")
 ALSO = ("uninvited", "broken")
 _MINUTE = timedelta(minutes=1)
 _FILED = "session, meeting, sink FROM filings WHERE filed_at IS NOT NULL"
-_UNSEEN = "it ended without us"
 _A_WHILE = timedelta(seconds=15)
 """Who was in for less may have come in between the last look and our leaving."""
 
@@ -132,10 +131,9 @@ def judge(scene: Scene, verdict: Verdict) -> None:
             (row["occurrence"], row["meeting"])
             for row in database.rows('SELECT occurrence, meeting FROM decisions WHERE "join"')
         }
-        unseen = database.rows("SELECT session FROM transitions WHERE detail = ?", (_UNSEEN,))
     by_the_books = _Judge(scene, told, verdict)
     by_the_books.judge(meeting for _, meeting in joined)
-    by_the_books.a_stay_is_told(frozenset(row["session"] for row in unseen))
+    by_the_books.a_stay_is_told()
 
 
 class _Judge:
@@ -208,15 +206,12 @@ class _Judge:
                 found[sink, twin["session"], twin["key"]] += path.with_suffix(".md").exists()
         return found
 
-    def a_stay_is_told(self, unseen: Collection[str]) -> None:
+    def a_stay_is_told(self) -> None:
         """Where a presence with a name stayed in its room for a while, a summary says so.
 
-        Unless it came in and went while nobody was up: of that the ledger says (in `unseen`)
-        that it ended without us.
+        Even if it came in and went while nobody was up.
         """
         for record in self._told.records:
-            if record.key in unseen:
-                continue
             handles = self._told.handles[record.key]
             stays = [each for each in self._presences if each.id in handles]
             told = record.phase is Phase.FILED

@@ -22,7 +22,7 @@ from locum.rehearsal.faults import FaultMiddleware
 
 _DATE = r"^\d{4}-\d{2}-\d{2}$"
 _DATE_TIME = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$"
-_PATTERNS = {"date": _DATE, "date-time": _DATE_TIME}
+_PATTERNS = {"date": _DATE, "date-time": _DATE_TIME, "google-datetime": _DATE_TIME}
 _ERROR = {
     "type": "object",
     "required": ["error"],

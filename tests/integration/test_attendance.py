@@ -142,6 +142,30 @@ async def test_killed_between_the_end_and_its_proof(tmp_path: Path) -> None:
         assert rig.joins() == 1
 
 
+@pytest.mark.parametrize("comes_back", [False, True])
+async def test_a_presence_that_nobody_saw_is_told(tmp_path: Path, comes_back: bool) -> None:  # noqa: FBT001 - A parameter.
+    """Let in and out again while nobody was up: a summary says so, gone back to or not."""
+    async with daemon_rig(tmp_path) as rig:
+        rig.boot()
+        rig.show(lasts=900)
+        await until(lambda: rig.phases() == (Phase.WAITING,))
+        await rig.crash()
+        [presence] = rig.live()
+        await until(lambda: rig.stage.rooms.present("abc-defg-hij"))
+        rig.stage.end(presence.id)
+        if not comes_back:
+            rig.fault(path=CREATE, status=422)
+        rig.boot()
+        if comes_back:
+            await _live(rig)
+            rig.edit(answer=Answer.DECLINED)
+        await until(lambda: rig.phases() == (Phase.FILED,))
+        [summary] = rig.filed()
+        assert any("while locum wasn't running" in each for each in summary["unknown"])
+        assert (summary["attendance"]["joined_at"] is not None) is comes_back
+        assert rig.joins() == 2
+
+
 async def test_rule_53_killed_while_the_join_was_sent(tmp_path: Path) -> None:
     """It may be running unnamed: the money shows that it is, and nobody joins again."""
     async with daemon_rig(tmp_path) as rig:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from hypothesis import given
+import pytest
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from locum.core.capacity import Load, Span
@@ -15,6 +16,7 @@ from locum.core.model import (
     Answer,
     CalendarEvent,
     Code,
+    Meeting,
 )
 from locum.core.planning import judge, meeting_of
 from tests.unit.builders import (
@@ -31,7 +33,7 @@ from tests.unit.builders import (
     record,
     room,
 )
-from tests.unit.drawn import TRUSTING, calendars, pick, thorough
+from tests.unit.drawn import ROOMS, TRUSTING, calendars, pick, thorough
 
 
 def numbered(number: int, **changes: Any) -> CalendarEvent:
@@ -104,6 +106,48 @@ def test_rule_42_nobody_is_walked_out_on_for_a_newcomer() -> None:
     assert decision_of(found, "e1").code is Code.AT_CAPACITY
 
 
+@pytest.mark.parametrize("in_hand", [False, True])
+def test_rule_42_an_open_session_takes_in_nothing_at_anothers_cost(in_hand: bool) -> None:  # noqa: FBT001 - A parameter.
+    """What hasn't begun in its room waits in line, whether the session has it noted or not."""
+    under = policy(capacity=1, trusted_organizers=("boss@example.com",))
+    unanswered = event("late", start=at(20), end=at(50), answer=Answer.UNANSWERED)
+    rival = numbered(1, start=at(35), end=at(60))
+    noted = [meeting()]
+    if in_hand:
+        noted.append(meeting("late", start=at(20), end=at(50)))
+    session = record(*noted)
+    found = plan([event(), unanswered, rival], at(5), records=[session], under=under)
+    stay = found.stays[session.key]
+    assert ([each.occurrence for each in stay.meetings], stay.leave_by) == (["weekly"], at(30))
+    assert decision_of(found, "late").code is Code.AT_CAPACITY
+    assert decision_of(found, "e1").join
+
+
+def test_rule_42_what_has_begun_keeps_its_place() -> None:
+    """An unanswered meeting that we sit in isn't left for an accepted one."""
+    under = policy(capacity=1, trusted_organizers=("boss@example.com",))
+    unanswered = event("late", start=at(20), end=at(50), answer=Answer.UNANSWERED)
+    rival = numbered(1, start=at(35), end=at(60))
+    session = record(meeting(), meeting("late", start=at(20), end=at(50)))
+    found = plan([event(), unanswered, rival], at(25), records=[session], under=under)
+    assert found.stays[session.key].leave_by == at(50)
+    assert decision_of(found, "e1").code is Code.AT_CAPACITY
+
+
+def test_rule_42_what_follows_in_a_held_room_needs_a_place_only_from_there_on() -> None:
+    """With more rooms open than a lowered capacity allows, back to back stays one presence."""
+    other = meeting("e1", room=numbered(1).room)
+    following = event("next", start=at(30), end=at(60))
+    found = plan(
+        [event(), following, numbered(1)],
+        at(5),
+        records=[record(), record(other)],
+        under=policy(capacity=1),
+    )
+    assert found.stays[record().key].leave_by == at(60)
+    assert found.stays[record(other).key].leave_by == at(30)
+
+
 # ── by brute force ───────────────────────────────────────────────────────────────────────
 
 
@@ -138,6 +182,58 @@ def test_rule_42_never_above_capacity_and_never_two_in_a_room(
     assert wanted == {each.occurrence for stay in stays for each in stay.meetings}
 
 
+def drawn_rivals(number: int) -> list[CalendarEvent]:
+    """Build one that is on at ten, one that follows in its room, and one in another room."""
+    ends, follows, lasts, rivals, goes_on = pick(number, 20, 25, 30, 40, 30)
+    start, rival = at(follows), at(rivals)
+    return [
+        event("on", start=at(-1), end=at(1 + ends), room=ROOMS[0]),
+        event(
+            "follows",
+            start=start,
+            end=start + timedelta(minutes=1 + lasts),
+            room=ROOMS[0],
+            answer=Answer.UNANSWERED,
+        ),
+        event("rival", start=rival, end=rival + timedelta(minutes=1 + goes_on), room=ROOMS[1]),
+    ]
+
+
+@thorough
+@given(st.integers(0, 20 * 25 * 30 * 40 * 30 - 1).map(drawn_rivals), calendars())
+def test_rule_42_whoever_is_skipped_finds_no_place(
+    first: list[CalendarEvent], rest: list[CalendarEvent]
+) -> None:
+    """With one place: what we are in has it, or who is before it in line."""
+    under = replace(TRUSTING, capacity=1)
+    session = record(meeting("on", start=at(-1), end=first[0].end, room=ROOMS[0]))
+    found = plan([*first, *rest], TEN, records=[session], under=under)
+    for item in found.judged:
+        if item.decision.code is not Code.AT_CAPACITY:
+            continue
+        [asked] = judge([item.event], under, {})
+        skipped = meeting_of(asked, under)
+        assert skipped is not None
+        # What is close by in its room is one presence with it: the gap takes a place too.
+        begin, until = skipped.start - under.merge_window, skipped.end + under.merge_window
+        rivals = [
+            (min(each.start for each in ahead) - LEAD, max(each.end for each in ahead))
+            for stay in found.stays.values()
+            if stay.room != skipped.room
+            and (ahead := [m for m in stay.meetings if is_before(m, skipped)])
+        ]
+        assert any(since < until and begin < last for since, last in rivals)
+
+
+def is_before(one: Meeting, other: Meeting) -> bool:
+    """Whether it has the better claim: that which we are in, or what is before it in line."""
+    return one.occurrence == "on" or in_line(one) < in_line(other)
+
+
+def in_line(meeting: Meeting) -> tuple[bool, datetime, str]:
+    return meeting.decision.code is not Code.ACCEPTED, meeting.start, meeting.key
+
+
 @thorough
 @given(calendars(), st.integers(1, 2))
 def test_the_first_in_line_always_gets_a_place(
@@ -152,10 +248,7 @@ def test_the_first_in_line_always_gets_a_place(
         for each in plan(events, now, under=replace(TRUSTING, capacity=capacity)).judged
         if each.decision.code is Code.AT_CAPACITY
     }
-    line = sorted(
-        wanted,
-        key=lambda each: (each.decision.code is not Code.ACCEPTED, each.start, each.key),
-    )
+    line = sorted(wanted, key=in_line)
     assert not skipped & {each.occurrence for each in line[:capacity]}
 
 
@@ -171,10 +264,12 @@ def spans() -> st.SearchStrategy[Span]:
 
 @thorough
 @given(st.lists(spans(), max_size=12), spans(), st.integers(1, 3))
+# Of two that begin together in a room, the one that is over first starts last.
+@example([drawn_span(number) for number in (2585, 6482, 10801)], drawn_span(0), 1)
 def test_a_place_is_free_exactly_if_brute_force_says_so(
     held: list[Span], wanted: Span, capacity: int
 ) -> None:
-    """With the gaps between a room's spans filled, minute by minute."""
+    """With the gaps between a room's spans filled, minute by minute; what it holds, it holds."""
     gap = timedelta(minutes=2)
     load = Load(capacity, gap)
     for span in held:
@@ -184,6 +279,7 @@ def test_a_place_is_free_exactly_if_brute_force_says_so(
     free = all(
         len(joined.get(minute, set()) - {wanted.room_id}) < capacity
         for minute in reach(wanted, own, gap)
+        if wanted.room_id not in joined.get(minute, set())
     )
     assert load.has_room(wanted) is free
 

@@ -335,6 +335,10 @@ WRONG = [
     ("[personas.asta]\nvoice_id='x'", "1: personas.asta.image: is missing. The face"),
     ("[personas.'..']", "a persona in a folder has a name that begins with no dot"),
     ("[stage]\n[images]", "1: images.base_url: \"https://api.openai.com/v1\" isn't on this machine"),
+    ("[stage]\n[brain]\nmodel='openai:x'", "1: brain.base_url: \"the address of the model's provider\" isn't on this machine"),
+    ("[brain]\nmodel='gpt'", '2: brain.model: "gpt" names no provider; write it like "openai:NAME"'),
+    ("[brain]\nbase_url='http://127.0.0.1:1/v1'", "brain.model: is missing. A provider and its model"),
+    ("[brain]\nmodel='a:b'\napi_key='sk-1'", "3: brain.api_key: unknown key; if it is meant for a secret"),
     (PERSONA.replace("personas.asta", "personas.'a b'"), '2: personas."a b": a name must be made of letters'),
     (PERSONA.replace("face.png", "no.png"), 'no.png": no such file; name a PNG or JPEG file'),
     (PERSONA.replace("face.png", ""), "5: personas.asta.image: an empty path names no file"),
@@ -458,7 +462,12 @@ def test_loopback_is_told_by_the_address_alone(address: str, *, expected: bool) 
 
 # ── secrets ──────────────────────────────────────────────────────────────────────────────
 
-SECRETS = ("dk_Zq81hXw29LmQ0", "ya29.Zq81hXw29LmQ0", "1//Zq81hXw29LmQ0")
+SECRETS = (
+    "dk_Zq81hXw29LmQ0",
+    "ya29.Zq81hXw29LmQ0",
+    "1//Zq81hXw29LmQ0",
+    "sk-proj-Zq81hXw29LmQ0",
+)
 SPOTS = [
     "[engines.p]\ntype='pikastream'\napi_key = '{}'",
     "[engines.p]\ntype='pikastream'\napi_key_file = '{}'",

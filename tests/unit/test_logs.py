@@ -37,6 +37,9 @@ SECRETS = {
     "devkey": ("DevKey abcdefg-123456", "abcdefg"),
     "basic": ("Basic dXNlcjpwYXNzd29yZA==", "dXNlcj"),
     "client secret": ("GOCSPX-abc_DEF-123", "abc_DEF"),
+    "model key": ("sk-ant-api03-9fQ2live_AAAA", "9fQ2live"),
+    "model key after a newline's repr": (r"key\nsk-proj-9fQ2live_AAAA", "9fQ2live"),
+    "google model key": ("AIzaSyD9fQ2live_AAAABBBBCCCCDDDDEEEEFFF", "9fQ2live"),
     "private key": (PEM, "MIIEvQ"),
     "cut private key": (PEM[:50], "MIIEvQ"),
     "named in json": ('{"client_secret": "plain words", "x": 1}', "plain words"),
@@ -305,6 +308,7 @@ def test_a_key_that_names_a_secret_hides_any_value(key: str) -> None:
 def test_ordinary_texts_are_left_alone() -> None:
     """What only resembles a secret's name is still readable."""
     text = "api_key_file = /etc/locum/key; https://meet.google.com/abc-defg-hij at 12:30 dk_ok"
+    text += " task-with-a-rather-long-name sk-short"
     assert logs.redact(text) == text
 
 

@@ -396,6 +396,19 @@ def test_a_meeting_missed_while_down() -> None:
     assert notice.severity is Severity.FAILURE
 
 
+def test_a_presence_that_nobody_saw() -> None:
+    """Over when locum came back: neither "missed" nor "was there" is known, and it says so."""
+    lost = record(
+        phase=Phase.FILED, end_reason=EndReason.ENGINE_LOST, ended_at=at(25), unseen=True
+    )
+
+    [notice] = Owner().hear(SessionNews(lost), 26)
+
+    assert (notice.kind, notice.title) == (Kind.MISSED, 'Lost sight of "Weekly sync"')
+    assert "whether it was in, and until when, isn't known" in notice.body
+    assert "Nobody was there" not in notice.body
+
+
 def test_removed_once_is_told_as_for_good() -> None:
     """Rule 28: it isn't going there again, and says so."""
     [notice] = Owner().hear(SessionNews(ended(EndReason.REMOVED, at(10))))

@@ -20,6 +20,7 @@ from locum.core.model import (
     Join,
     Leave,
     Mark,
+    OccurrenceKey,
     Phase,
     SessionKey,
     SessionRecord,
@@ -345,6 +346,26 @@ def test_what_is_wanted_no_more_is_left(change: dict[str, Any]) -> None:
     assert leaves(act([event(**change)], at(5), [record()])) == {KEY: EndReason.UNWANTED}
 
 
+@pytest.mark.parametrize("now", [29, 30])
+def test_rule_08_28_what_is_skipped_in_a_shared_room_bars_nothing_else(now: int) -> None:
+    """Of three in one presence one is skipped; the one that was moved is gone to at its new time.
+
+    Whether the session runs to the first one's end, or is left before, because that is cancelled.
+    """
+    status = EventStatus.CANCELLED if now < 30 else EventStatus.CONFIRMED
+    first, skipped = event(status=status), event("skipped", end=at(45))
+    moved = event("moved", start=at(55), end=at(70))
+    marks = {OccurrenceKey("skipped"): Mark.SKIP}
+    noted = meeting(), meeting("skipped", end=at(45)), meeting("moved", end=at(44))
+    session = record(*noted, leave_by=at(30))
+    shown = [first, skipped, moved]
+    [reason] = leaves(act(shown, at(now), [session], marks=marks)).values()
+    assert reason is (EndReason.UNWANTED if now < 30 else EndReason.SCHEDULED_END)
+    out = replace(session, phase=Phase.FILED, end_reason=reason, ended_at=at(now + 1))
+    [stay] = joins(act(shown, at(54.5), [out], marks=marks))
+    assert [each.occurrence for each in stay.meetings] == ["moved"]
+
+
 def test_rule_60_an_event_out_of_sight_ends_its_session() -> None:
     """Dropped by its calendar: unwanted. Merely over: the scheduled end."""
     assert leaves(act([], at(5), [record()])) == {KEY: EndReason.UNWANTED}
@@ -389,6 +410,15 @@ def test_rule_17_a_room_where_nobody_has_come_yet_is_waited_in(
     """Nobody came yet, the engine can't see, or those who met before us have just gone."""
     session = in_endless(others_present=others, accompanied=came)
     assert act([event(end=None)], at(minutes), [session]) == ()
+
+
+@pytest.mark.parametrize("change", [{}, {"room": None}])
+def test_rule_09_17_an_end_that_was_given_while_in_it_counts(change: dict[str, Any]) -> None:
+    """Whoever gave it an end is coming back: what the session noted before doesn't count."""
+    session = in_endless(others_present=0, accompanied=True)
+    given = event(end=at(60), **change)
+    assert amended([given], at(40), session).leave_by == at(60)
+    assert leaves(act([given], at(60), [session])) != {}
 
 
 def test_rule_17_a_meeting_that_has_an_end_outlives_an_empty_room() -> None:
@@ -515,9 +545,10 @@ def test_rule_44_never_past_the_end() -> None:
     )
 
 
-def test_what_was_attended_for_a_minute_is_owed_a_summary() -> None:
-    """Dropped, tried again in vain: it ends as attended."""
-    dropped = waiting(admitted_at=TEN)
+@pytest.mark.parametrize("was", [{"admitted_at": TEN}, {"unseen": True}])
+def test_what_was_attended_for_a_minute_is_owed_a_summary(was: dict[str, Any]) -> None:
+    """Dropped, or gone while nobody was up, and tried again in vain: it ends as attended."""
+    dropped = waiting(**was)
     assert act([event()], at(10), [dropped]) == (
         GiveUp(KEY, Phase.ENDED, EndReason.ENGINE_LOST),
     )

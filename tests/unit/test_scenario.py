@@ -262,7 +262,10 @@ def test_all_problems_come_at_once_with_key_value_and_suggestion() -> None:
             PERSON + "removes_bots_at = 3\nends_meeting_at = 2",
             "people #1.ends_meeting_at: is outside",
         ),
-        ("[[faults]]\ntarget = 'gogle'\nat = 1", "'google' or 'pikastream', not 'gogle'"),
+        (
+            "[[faults]]\ntarget = 'gogle'\nat = 1",
+            "'google', 'pikastream' or 'model', not 'gogle'",
+        ),
         ("[[faults]]\ntarget = 'google'\nat = 1\nstatsu = 5", 'Did you mean "status"?'),
         ("[[faults]]\ntarget = 'google'\nat = 1\nfault = 5", "unknown key 'fault'"),
         ("[[faults]]\ntarget = 'google'\nat = 1\ntimes = 'often'", "faults #1.times"),

@@ -170,7 +170,7 @@ class Simulation(RuleBasedStateMachine):
         later = None if old.end is None else old.end + shift
         changes: dict[str, dict[str, Any]] = {
             "move": {"start": old.start + shift, "end": later},
-            "extend": {"end": later},
+            "extend": {"end": (old.end or old.start) + shift},
             "cancel": {"status": EventStatus.CANCELLED},
             "decline": {"answer": Answer.DECLINED},
             "accept": {"answer": Answer.ACCEPTED, "status": EventStatus.CONFIRMED},
@@ -267,7 +267,7 @@ class Simulation(RuleBasedStateMachine):
                 EndReason.NOT_ADMITTED,
             ]
         )
-        | st.sampled_from(["lost", "empty", "people", "out"]),
+        | st.sampled_from(["lost", "empty", "people", "out", "gone"]),
     )
     def engine_tells(self, which: int, what: EndReason | str) -> None:
         """Whatever it tells, to whom it can tell it."""
@@ -284,6 +284,11 @@ class Simulation(RuleBasedStateMachine):
             self.records.change(session.key, others_present=others, accompanied=came)
         elif session.phase is Phase.LEAVING and what == "out":
             self._end(session, session.end_reason or EndReason.UNWANTED)
+        elif session.phase in {Phase.WAITING, Phase.LIVE} and what == "gone":
+            # It was over when a restart took it up: whether it was in, nobody knows.
+            unseen = session.unseen or session.admitted_at is None
+            self.records.change(session.key, unseen=unseen)
+            self._try_later(self.records.by_key[session.key], EndReason.ENGINE_LOST)
         self.one_pass()
 
     def _ends(self, session: SessionRecord, reason: EndReason) -> None:
@@ -347,7 +352,7 @@ class Simulation(RuleBasedStateMachine):
         self._forget(session.key)
 
     def _close(self, session: SessionRecord, reason: EndReason) -> None:
-        if session.admitted_at is not None:
+        if session.is_owed_summary:
             self._end(session, reason)
         else:
             self._over(session, closing_phase(reason), reason)
@@ -381,11 +386,21 @@ class Simulation(RuleBasedStateMachine):
             plan, actions = self._actions()
             for action in actions:
                 self._apply(action, plan)
-            # A freed room or place, an adopted session, or a new one, which takes up what else
-            # is on in its room, may bring the next action about.
-            if not any(isinstance(each, (GiveUp, Adopt, Join)) for each in actions):
+            if not any(self._brings_more(action) for action in actions):
                 break
         assert self._actions()[1] == [], "it doesn't settle"
+
+    def _brings_more(self, action: Action) -> bool:
+        """Whether it may bring the next action about.
+
+        So may a freed room or place, an adopted session, or a new one, which takes up what else
+        is on in its room. And what began in a room that has emptied since is noted first, so
+        that it has its summary and nobody goes back to it; only then can it be left.
+        """
+        if isinstance(action, Amend):
+            session = self.records.by_key[action.record.key]
+            return session.accompanied and session.others_present == 0
+        return isinstance(action, (GiveUp, Adopt, Join))
 
     def _actions(self) -> tuple[Plan, list[Action]]:
         shown = (*self.events.values(), *self.copies.values())
@@ -556,6 +571,7 @@ class Simulation(RuleBasedStateMachine):
                     self._ends(session, EndReason.ENGINE_LOST)
         self.one_pass()
         assert {each.phase for each in self.records} <= FINAL
+        assert all(each.phase is Phase.FILED for each in self.records if each.is_owed_summary)
         assert all(each.end_reason is not None for each in self.records)
 
 
@@ -569,3 +585,22 @@ TestSimulation = Simulation.TestCase
 # Making a failure small takes minutes.
 TestSimulation.pytestmark = [pytest.mark.timeout(900)]  # type: ignore[attr-defined]
 TestSimulation.__doc__ = "Whatever happens in whatever order, the promises hold."
+
+
+# ── what was drawn once ──────────────────────────────────────────────────────────────────
+
+
+def test_what_began_in_a_room_that_emptied_unseen_is_noted_and_left() -> None:
+    """A meeting without an end began while nobody looked: it is served first, and then over."""
+    life = Simulation()
+    life.something_is_on()
+    life.add_event(start=1, lasts=1, where=1, answer=Answer.ACCEPTED)
+    life.time_passes(seconds=60, others=3)
+    life.all_goes_well(others=3, leaving=False)
+    life.add_event(start=5, lasts=0, where=1, answer=Answer.ACCEPTED)
+    life.time_passes(seconds=900, others=0)
+    [session] = [each for each in life.records if each.room == ROOMS[1]]
+    assert session.occurrences == {"e1", "e2"}
+    assert (session.phase, session.end_reason) == (Phase.LEAVING, EndReason.ROOM_EMPTY)
+    life.teardown()
+    assert len([each for each in life.records if each.room == ROOMS[1]]) == 1

@@ -30,3 +30,5 @@ def _permissions(account: Account, config: Config) -> Iterator[str]:
             yield "docs"
             if sink.on_event is not OnEvent.NONE:
                 yield "events"
+    if account.meet_transcripts:
+        yield "transcripts"

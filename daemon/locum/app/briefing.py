@@ -11,6 +11,8 @@ import anyio
 import anyio.to_thread
 import structlog
 
+from locum.app.places import skills_path
+from locum.app.remembering import lines_for, memory_of, read_memory
 from locum.briefing import (
     Contact,
     Skill,
@@ -22,10 +24,11 @@ from locum.briefing import (
 )
 from locum.config.model import Config, WorkspaceTable
 from locum.core.briefing import Briefing, Piece, compile_briefing, gives_orders
-from locum.core.compartments import INTERNAL, compartment_of
+from locum.core.compartments import INTERNAL
 from locum.core.model import CalendarEvent, Code, Decision, Meeting, Platform, Room
 from locum.core.remembered import Compartment, Kind, Remembered, Standing
 from locum.errors import LocumError
+from locum.memory import Boundaries
 from locum.ports import Finding, Health
 
 _log = structlog.get_logger(__name__)
@@ -260,14 +263,27 @@ def meeting_for_brief(event: CalendarEvent) -> Meeting:
         description=event.description,
         organizer=event.organizer,
         attendees=event.attendees,
+        attendees_omitted=event.attendees_omitted,
     )
-
-
-def _audience(meeting: Meeting) -> Compartment:
-    return compartment_of(meeting.attendees)
 
 
 @contextlib.contextmanager
 def desk_of(config: Config, state_dir: Path) -> Iterator[Desk]:
-    """Answer a desk that reads what a daemon with this config would."""
-    yield Desk(config, SkillBook(state_dir / "skills.json"), _audience, lambda *_: ())
+    """Answer a desk for a command: it reads what a daemon with this config would.
+
+    Raises:
+        LocumError: Memory can't be read.
+    """
+    with contextlib.ExitStack() as stack:
+        memory = read_memory(state_dir) if config.memory.enabled else None
+        if memory is not None:
+            stack.callback(memory.close)
+
+        def recall(meeting: Meeting, audience: Compartment) -> tuple[Remembered, ...]:
+            return () if memory is None else lines_for(memory, meeting, audience)
+
+        yield desk(config, state_dir, memory_of(config).boundaries, recall)
+
+
+def desk(config: Config, state_dir: Path, boundaries: Boundaries, recall: Recall) -> Desk:
+    return Desk(config, SkillBook(skills_path(state_dir)), boundaries.of_meeting, recall)

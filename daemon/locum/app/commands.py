@@ -47,6 +47,8 @@ class Commands:
         paces: Callable[[], Mapping[str, AccountPace]],
         push: Callable[[], Iterable[PushReport]],
         desk: FilingDesk,
+        memory: Mapping[str, Handler],
+        transcript_troubles: Callable[[], Iterable[str]],
     ) -> None:
         self._ledger = ledger
         self._clock = clock
@@ -58,6 +60,8 @@ class Commands:
         self._paces = paces
         self._push = push
         self._desk = desk
+        self._memory = memory
+        self._transcript_troubles = transcript_troubles
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -72,6 +76,7 @@ class Commands:
             "poll": self.poll,
             "personas": self.personas,
             "file": self._desk.again,
+            **self._memory,
         }
 
     async def status(self, _args: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -115,6 +120,7 @@ class Commands:
                 for shortage in self._controller.shortages
             ],
             "push": [reports.push(each) for each in self._push()],
+            "transcript_troubles": list(self._transcript_troubles()),
             "armed": self._controller.agenda.armed,
             "next": [reports.planned(item, policy, prices) for item in ahead[:5]],
             "left_alone": [reports.planned(item, policy, prices) for item in left_alone[:5]],

@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 
+from locum.app.briefing import desk
 from locum.app.commands import Commands
 from locum.app.filing import FilingDesk
 from locum.app.parts import (
@@ -35,6 +36,7 @@ from locum.app.parts import (
 from locum.app.personas import PersonaKeeper
 from locum.app.places import ledger_path, socket_path
 from locum.app.recovery import settle_lost_sessions
+from locum.app.remembering import Remembering, memory_of
 from locum.attendance import Company, attendances
 from locum.config.model import Config
 from locum.config.places import state_dir
@@ -42,10 +44,11 @@ from locum.config.store import ConfigStore, Reload, ReloadOutcome
 from locum.config.watch import watch
 from locum.control import ControlServer
 from locum.controller import Controller, Setting
-from locum.core.model import CalendarRef, Judged
+from locum.core.model import CalendarRef, Judged, SessionKey
 from locum.debrief import Debrief
 from locum.dispatch import InProcess
 from locum.errors import LocumError, TransientError
+from locum.gathering import Gathering, transcribed
 from locum.ledger import Ledger, LedgerError, StateLock
 from locum.ledger.backup import keep_backup, names_that_last, open_ledger
 from locum.ledger.hold import Hold
@@ -111,6 +114,11 @@ class Daemon:
             engines={},
             personas={},
         )
+        self._remembering = Remembering(
+            self._state, self._ledger, self._clock, memory_of(config)
+        )
+        self._debrief.recall = self._remembering.recall
+        self._debrief.remember = self._remembering.remember
         self._wakeups = Wakeups(
             self._clock,
             on_instant=self._instant_came,
@@ -135,6 +143,15 @@ class Daemon:
             config_problems=lambda: self._store.problems,
             setting=notify_of(config, store.current.path, environ),
         )
+        self._gathering = Gathering(
+            ledger=self._ledger,
+            clock=self._clock,
+            setting=self._workshop.gathering(config),
+            on_news=self._news_came,
+        )
+        self._debrief.transcribe = transcribed
+        self._debrief.awaited = self._gathering.awaited
+        self._debrief.none_from = self._gathering.none_from
         self._push = Push(
             ledger=self._ledger,
             clock=self._clock,
@@ -168,6 +185,8 @@ class Daemon:
             paces=self._polling.paces,
             push=self._push.reports,
             desk=FilingDesk(self._ledger, self._debrief, wake=self._controller.ask),
+            memory=self._remembering.handlers,
+            transcript_troubles=lambda: self._gathering.troubles,
         )
 
     async def run(self) -> None:
@@ -220,10 +239,12 @@ class Daemon:
             self._tasks.start("controller", self._controller.run())
             self._tasks.start("push", self._push.run())
             self._tasks.start("notices", self._notices.run())
+            self._tasks.start("gathering", self._gathering.run())
             self._tasks.start("config", self._watch_config())
             self._tasks.start("backups", self._keep_backups())
             self._tasks.start("personas", self._keeper.watch(self._upcoming))
             self._tasks.start("recovery", self._settle_lost_sessions())
+            self._tasks.start("memory", self._remembering.run())
             self._tasks.start("watchdog", self._feed_watchdog())
             self._log_start()
         self._notifier.ready()
@@ -242,6 +263,7 @@ class Daemon:
         finally:
             await self._tasks.cancel()
             await self._workshop.aclose()
+            self._remembering.close()
             self._ledger.close()
             self._lock.release()
 
@@ -271,6 +293,7 @@ class Daemon:
         engines, personas = self._workshop.engines(config), personas_of(config, self._state)
         cloners = self._workshop.cloners(config)
         sinks = sinks_of(config, self._state)
+        brain = self._workshop.brain(config)
         purse = purse_of(config, self._ledger.database)
         self._keeper.take(personas)
         setting = Setting(
@@ -285,6 +308,10 @@ class Daemon:
         self._keeper.wardrobe.cloners = cloners
         self._debrief.engines, self._debrief.personas = engines, personas
         self._debrief.sinks, self._debrief.hold = sinks, config.summary.hold
+        self._debrief.brain = brain
+        self._desk = desk(
+            config, self._state, self._remembering.boundaries, self._remembering.lines
+        )
         return setting
 
     def _company(self) -> Company:
@@ -296,6 +323,7 @@ class Daemon:
             personas=self._keeper.personas,
             policy=self._controller.setting.policy,
             wardrobe=self._keeper.wardrobe,
+            brief=self._desk.brief,
         )
 
     def _standing_changed(self) -> None:
@@ -325,6 +353,12 @@ class Daemon:
 
     def _pass_ended(self) -> None:
         self._notices.ask()
+        self._gathering.ask()
+
+    def _news_came(self, session: SessionKey) -> None:
+        """More may be known of a meeting that is over: its summary is looked at anew."""
+        self._debrief.renew(session)
+        self._controller.ask()
 
     def _time_jumped(self) -> None:
         self._polling.read_all_in_full()
@@ -425,6 +459,7 @@ class Daemon:
         config = self._store.config
         try:
             sources = self._workshop.sources(config)
+            gathering = self._workshop.gathering(config)
             setting = self._setting(config)
         except LocumError as error:
             _log.error("config_rejected", problems=[str(error)])
@@ -432,6 +467,7 @@ class Daemon:
         self._taken = config
         self._polling.change(sources, pace_of(config))
         self._change_push(config)
+        self._gathering.change(gathering)
         self._tidy()
         self._controller.change_setting(setting)
         self._notices.change(notify_of(config, self._store.current.path, self._environ))

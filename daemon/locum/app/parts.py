@@ -10,7 +10,7 @@ import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,12 @@ from locum.app import sinks
 from locum.app.accounts import google_account
 from locum.app.personas import card_in
 from locum.app.places import persona_folder
+from locum.brains.extractive import ExtractiveBrain
+from locum.brains.fallback import FallbackBrain
+from locum.brains.model import ModelBrain, ModelSettings, Segment
+from locum.brains.model import find_key as find_model_key
 from locum.calendars.google import GoogleCalendarSource
+from locum.calendars.google_meet import GoogleMeetTranscripts
 from locum.calendars.google_push import GooglePush
 from locum.calendars.google_token import GoogleAccount
 from locum.clock import StageClock, SystemClock
@@ -32,24 +37,28 @@ from locum.core.money import Caps
 from locum.core.notices import Kind
 from locum.core.pacing import Limits
 from locum.core.policy import Effect, Policy, Rule
+from locum.core.when import resolve_due
 from locum.engines.openai_images import OpenAIImages
 from locum.engines.pikastream import PikaStreamEngine, PikaStreamSettings
 from locum.engines.pikastream_images import PikaStreamImages
 from locum.engines.pikastream_key import find_key
 from locum.engines.pikastream_voice import PikaStreamVoices
 from locum.errors import PermanentError
+from locum.gathering import GatherSetting
 from locum.ledger import Database, Purse
 from locum.notify import Targets
 from locum.notifying import NotifySetting
 from locum.persona import PersonaCard
 from locum.polling import Pace
 from locum.ports import (
+    Brain,
     CalendarSource,
     ChannelSource,
     Clock,
     ImageMaker,
     PresenceEngine,
     SummarySink,
+    TranscriptSource,
     VoiceCloner,
 )
 from locum.push import PushSettings
@@ -104,6 +113,32 @@ class Workshop:
                 lambda account=account: GooglePush(account, clock=self.clock),
             )
             for account in self._accounts(config)
+        )
+
+    def transcript_sources(self, config: Config) -> tuple[TranscriptSource, ...]:
+        """Answer who is asked after meetings; they cost nothing until then."""
+        return tuple(
+            self._keep(
+                ("transcripts", account.name),
+                account,
+                lambda account=account: GoogleMeetTranscripts(account, clock=self.clock),
+            )
+            for account in self._accounts(config)
+            if "transcripts" in account.permissions
+        )
+
+    def brain(self, config: Config) -> Brain:
+        return self._keep(  # type: ignore[no-any-return]
+            ("brain", ""),
+            config.brain,
+            lambda: brain_of(config, self.environ, clock=self.clock),
+        )
+
+    def gathering(self, config: Config) -> GatherSetting:
+        return GatherSetting(
+            sources=self.transcript_sources(config),
+            first_after=config.transcripts.first_after,
+            give_up_after=config.transcripts.give_up_after,
         )
 
     def engines(self, config: Config) -> dict[str, PresenceEngine]:
@@ -172,6 +207,40 @@ def image_maker(config: Config, environ: Mapping[str, str]) -> ImageMaker:
         "Nothing draws faces: add [images], or an engine, to the config. Or take a picture of "
         "your own: `locum persona avatar set`."
     )
+
+
+def brain_of(
+    config: Config,
+    environ: Mapping[str, str],
+    *,
+    clock: Clock,
+    plain: Brain | None = None,
+    segment: Segment | None = None,
+) -> Brain:
+    """Answer what writes the minutes: `plain`, which needs no model, or `[brain]`'s.
+
+    `segment` is lent to the model: it tells where topics begin.
+    """
+    plain = plain or ExtractiveBrain()
+    table = config.brain
+    if table is None:
+        return plain
+    settings = ModelSettings(
+        model=table.model,
+        base_url=table.base_url,
+        key=lambda: find_model_key(table.api_key_file, environ),
+        key_file=table.api_key_file,
+        timeout=table.timeout,
+        max_words=table.max_words,
+    )
+    brain = ModelBrain(settings, segment=segment, resolve=_due_day)
+    return FallbackBrain(brain, plain, clock=clock) if table.fallback else brain
+
+
+def _due_day(text: str, *, on: date) -> date | None:
+    """Tell the model's words for a day by our own rules."""
+    found = resolve_due(text, on=on)
+    return None if found is None else found.day
 
 
 def clock_of(config: Config) -> Clock:

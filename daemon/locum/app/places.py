@@ -17,6 +17,20 @@ def ledger_path(state: Path) -> Path:
     return state / "ledger.sqlite3"
 
 
+def memory_path(state: Path) -> Path:
+    return state / "memory.sqlite3"
+
+
+def wishes_path(state: Path) -> Path:
+    """Answer where it stands what memory is to forget, however often it is made anew."""
+    return state / "memory-wishes.json"
+
+
+def skills_path(state: Path) -> Path:
+    """Answer where it stands which skills were approved."""
+    return state / "skills.json"
+
+
 def socket_path(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
     return runtime_dir(config, environ) / "control.sock"
 

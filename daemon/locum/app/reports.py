@@ -78,6 +78,7 @@ def session(record: SessionRecord, ledger: Ledger) -> dict[str, Any]:
         "attempts": record.attempts,
         "retry_at": _iso(record.retry_at),
         "estimated_cost_usd": round(sum(attempt.cost for attempt in attempts), 4),
+        "awaited": list(ledger.fetches.awaited(record.key)),
         "summaries": [
             {"sink": filing.sink, "location": filing.location, "problem": filing.problem}
             for filing in ledger.outbox.of(record.key)

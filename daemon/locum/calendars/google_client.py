@@ -36,6 +36,7 @@ from googleapiclient.discovery_cache import get_static_doc
 from locum.calendars.google_drive_errors import drive_translated
 from locum.calendars.google_errors import SyncTokenExpiredError, translated
 from locum.calendars.google_events import Collected, PageContext, parse_item
+from locum.calendars.google_meet_errors import meet_translated
 from locum.calendars.google_token import (
     GOOGLE_TOKEN_URI,
     GoogleAccount,
@@ -283,23 +284,31 @@ class GoogleClient:
             )
         return answer
 
+    def execute_meet(self, build: Callable[[Any], Any]) -> object:
+        """Send the one request that `build` makes of Google's client for Meet."""
+        with meet_translated(self._account, now=self._now):
+            return self._execute((self._account.meet_root, "meet", "v2"), build)
+
     def execute_drive(self, build: Callable[[Any], Any]) -> object:
         """Send the one request that `build` makes of Google's client for Drive."""
-        return self._execute(("drive", "v3"), build)
+        with drive_translated(self._account, now=self._now):
+            return self._execute((self._account.api_root, "drive", "v3"), build)
 
     def execute_events(self, build: Callable[[Any], Any]) -> object:
         """Send the one request that `build` makes of Google's client, as one of a filing."""
-        return self._execute(("calendar", "v3"), build)
+        with drive_translated(self._account, now=self._now):
+            return self._execute((self._account.api_root, "calendar", "v3"), build)
 
-    def _execute(self, api: tuple[str, str], build: Callable[[Any], Any]) -> object:
-        with self._connected(), drive_translated(self._account, now=self._now):
+    def _execute(self, api: tuple[str, str, str], build: Callable[[Any], Any]) -> object:
+        with self._connected():
             authorized = google_auth_httplib2.AuthorizedHttp(
                 self._credentials(), http=self._http, max_refresh_attempts=1
             )
             if self._aborted.is_set():
-                raise TransientError(f"account {self._account.name}: the filing was broken off")
-            service = _service(self._account.api_root, *api)
-            answer: object = build(service).execute(http=authorized, num_retries=0)
+                raise TransientError(
+                    f"account {self._account.name}: the request was broken off"
+                )
+            answer: object = build(_service(*api)).execute(http=authorized, num_retries=0)
         return answer
 
     def find(self, calendar: CalendarRef, event_id: str) -> CalendarEvent | None:

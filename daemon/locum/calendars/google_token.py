@@ -64,11 +64,18 @@ PERMISSIONS = {
             "to write on events where a summary is",
             frozenset({"https://www.googleapis.com/auth/calendar"}),
         ),
+        Permission(
+            "transcripts",
+            "https://www.googleapis.com/auth/meetings.space.readonly",
+            "to read Google Meet's transcripts",
+        ),
     )
 }
 """By the names that `locum auth login --with` takes. A sign-in asks for those, and only those,
 that the account's part of the config makes use of."""
 
+GOOGLE_API_ROOT = "https://www.googleapis.com/"
+GOOGLE_MEET_ROOT = "https://meet.googleapis.com/"
 GOOGLE_TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105 - An address, no secret.
 
 _FILE_LIMIT = 64 * 1024
@@ -96,7 +103,7 @@ class GoogleAccount:
     client_secrets: Path | None = None
     service_account: Path | None = None
     subject: str | None = None
-    api_root: str = "https://www.googleapis.com/"
+    api_root: str = GOOGLE_API_ROOT
     token_uri: str = GOOGLE_TOKEN_URI
     auth_uri: str | None = None
     permissions: frozenset[str] = frozenset()
@@ -135,6 +142,11 @@ class GoogleAccount:
             for each in PERMISSIONS.values()
             if each.name in self.permissions and not each.is_in(given)
         )
+
+    @property
+    def meet_root(self) -> str:
+        """Answer where Meet's API is: a stage or a proxy has all of Google's under one root."""
+        return GOOGLE_MEET_ROOT if self.api_root == GOOGLE_API_ROOT else self.api_root
 
     @property
     def login_hint(self) -> str:

@@ -154,6 +154,8 @@ def _show_status(found: Mapping[str, Any]) -> None:
     _show_recovery(found)
     for shortage in found["shortages"]:
         out(f"  Too little on {shortage['engine']}: {one_line(shortage['problem'])}")
+    for trouble in found.get("transcript_troubles", ()):
+        out(f"  A transcript can't be fetched: {one_line(trouble)}")
     now = local(found["now"])
     _section("Calendars", [_calendar_row(each, now) for each in found["calendars"]])
     _section("Personas", [_persona_row(each) for each in found["personas"]])

@@ -29,7 +29,7 @@ from locum.errors import ConfigError, HumanNeededError, LocumError
 if TYPE_CHECKING:
     from locum.config.load import LoadedConfig
     from locum.config.model import Config
-    from locum.ports import CalendarSource, Clock, Finding, PresenceEngine
+    from locum.ports import CalendarSource, Clock, Finding, PresenceEngine, TranscriptSource
 
 _EPILOG = epilog(
     "locum doctor",
@@ -149,6 +149,7 @@ async def _examine(loaded: LoadedConfig) -> list[_Checked]:
     try:
         groups = await asyncio.gather(
             *(_check_source(source, clock) for source in workshop.sources(config)),
+            *(_check_transcripts(source) for source in workshop.transcript_sources(config)),
             *(_check_engine(engine) for engine in workshop.engines(config).values()),
             *(_as_checked(sink.check()) for sink in sinks_of(config, state)),
             _check_notices(config),
@@ -197,6 +198,13 @@ async def _check_source(source: CalendarSource, clock: Clock) -> list[_Checked]:
     window = TimeWindow(clock.now(), clock.now() + _PROBED)
     reads = (source.read(calendar, window) for calendar in source.calendars)
     return await _told_apart(findings, reads)
+
+
+async def _check_transcripts(source: TranscriptSource) -> list[_Checked]:
+    """What is broken about a transcript's source, a sign-in mends, or a switch in the config."""
+    from locum.ports import Health
+
+    return [_Checked(each, each.health is Health.BROKEN) for each in await source.check()]
 
 
 async def _check_engine(engine: PresenceEngine) -> list[_Checked]:

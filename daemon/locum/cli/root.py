@@ -21,9 +21,11 @@ from locum.cli import (
     persona,
     reaping,
     rehearsing,
+    remembering,
     running,
     signing,
     spending,
+    summarising,
 )
 from locum.cli.ending import EXIT_CODES, INTERRUPTED, CommandGroup
 
@@ -89,6 +91,7 @@ def _make() -> typer.Typer:
         asking,
         filing,
         briefing,
+        remembering,
         spending,
         signing,
         examining,
@@ -96,6 +99,7 @@ def _make() -> typer.Typer:
         notifying,
         persona,
         reaping,
+        summarising,
     ):
         group.add_to(made)
     return made

@@ -42,6 +42,7 @@ def cross_checks(
     yield from _polls(values)
     yield from _push(values)
     yield from _caps(values)
+    yield from _brain(values)
     yield from _sinks(values)
     yield from _stage(values, engine_address)
     yield from _personas(values)
@@ -209,6 +210,23 @@ def _caps(values: Table) -> Iterator[Problem]:
             )
 
 
+# ── the brain ────────────────────────────────────────────────────────────────────────────
+
+
+def _brain(values: Table) -> Iterator[Problem]:
+    brain = _table(values.get("brain"))
+    model = brain.get("model")
+    if "base_url" in brain or not isinstance(model, str):
+        return
+    provider, _, name = model.partition(":")
+    if not provider or not name:
+        yield Problem(
+            ("brain", "model"),
+            f'{shown(model)} names no provider; write it like "openai:NAME", or name the '
+            "address of a server of your own as base_url",
+        )
+
+
 # ── where summaries go ───────────────────────────────────────────────────────────────────
 
 
@@ -274,6 +292,10 @@ def _addresses(
         images = _table(values["images"])
         address = images.get("base_url", Images.model_fields["base_url"].default)
         yield ("images", "base_url"), address, "base_url" in images
+    if "brain" in values:
+        brain = _table(values["brain"])
+        address = brain.get("base_url", "the address of the model's provider")
+        yield ("brain", "base_url"), address, "base_url" in brain
     if "public_url" in _table(calendar.get("push")):
         yield ("calendar", "push", "public_url"), calendar["push"]["public_url"], True
     for index, sink in _items(values.get("sinks")):

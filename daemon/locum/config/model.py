@@ -35,6 +35,7 @@ from locum.config.values import (
     refuse_empty_path,
     resolve_path,
 )
+from locum.core.compartments import parse_compartment_name
 from locum.core.model import Platform
 from locum.core.names import parse_shown_name
 
@@ -113,6 +114,10 @@ class Account(Table):
     """With domain-wide delegation: the one user that the service account acts for."""
     persona: str | None = None
     """The persona for invitations to this account."""
+    meet_transcripts: bool = False
+    """Whether Google Meet's own transcripts are fetched after meetings. It takes a sign-in that
+    allows it: `locum auth login NAME`, after this is in the config. There is one only where
+    somebody with a Google Workspace plan that has it switched transcription on."""
 
 
 class Push(Table):
@@ -450,6 +455,18 @@ class Summaries(Table):
     it can't be taken back. Folders and documents are filed at once, and anew."""
 
 
+class Transcripts(Table):
+    """`[transcripts]`: what is fetched after a meeting, from an account's `meet_transcripts`.
+
+    Asked with growing pauses: at a first_after of 2m after 2, 5, 10, 20, 40 minutes more.
+    """
+
+    first_after: Annotated[Duration, Between(least="1s", most="1h")] = timedelta(minutes=2)
+    """How long after the end of a meeting it is first asked for."""
+    give_up_after: Annotated[Duration, Between(least="1m", most="29d")] = timedelta(days=1)
+    """How long it is asked for. Google deletes a transcript's entries after 30 days."""
+
+
 class Budget(Table):
     """`[budget]`: the most that may be spent, in US dollars. What is left out isn't capped.
 
@@ -480,6 +497,33 @@ class Privacy(Table):
     stand-in leaves and stays away from the series in any case."""
 
 
+class CompartmentTable(Table):
+    """`[[memory.compartments]]`: who belongs together, whatever their domains."""
+
+    name: Annotated[str, AfterValidator(parse_compartment_name)]
+    """What they are called: one word."""
+    attendees: Annotated[tuple[str, ...], Field(min_length=1, max_length=1000)]
+    """Addresses, domains ("example.com") or shell patterns ("*@*.example.com")."""
+
+
+class Memory(Table):
+    """`[memory]`: what earlier meetings left, and who may be told of it.
+
+    What was said among one client's people (those of one domain) is never told to another's,
+    nor what was said among your own people to any client. You alone see everything.
+    """
+
+    enabled: bool = True
+    """Whether anything is remembered. Off, what is known stays until it is forgotten."""
+    own_domains: tuple[Organizer, ...] = ()
+    """Whose people are your own: domains, or single addresses. Without any, those of your own
+    address's domain, unless it is one where strangers live (gmail.com …)."""
+    keep: Annotated[Duration, Between(least="1d", most="3650d")] | None = None
+    """How long lines are kept after their meeting; without it, until they are forgotten."""
+    compartments: Annotated[tuple[CompartmentTable, ...], Field(max_length=1000)] = ()
+    """Clients with several domains, or with public addresses. The first that fits counts."""
+
+
 class Images(Table):
     """`[images]`: what draws faces for `locum persona avatar generate`.
 
@@ -493,6 +537,34 @@ class Images(Table):
     """The model, as the service calls it."""
     api_key_file: LocalPath | None = None
     """A file with the key, if the service wants one."""
+
+
+class BrainTable(Table):
+    """`[brain]`: a language model writes the minutes. Needs the extra: `pip install 'locum[brain]'`.
+
+    Without this table, or where the model fails, they are written without one. What was said in
+    the meetings is sent to the provider, and nowhere else.
+    """
+
+    type: Literal["model"] = "model"
+    """What kind of brain this is."""
+    model: str = Field(min_length=1, max_length=200)
+    """A provider and its model, as pydantic-ai writes them ("openai:NAME", "anthropic:NAME",
+    "google:NAME" …); or, with base_url, what the server there calls it."""
+    base_url: Address | None = None
+    """The root of any server with OpenAI's chat completions, such as one on this machine:
+    /chat/completions is added to it."""
+    api_key_file: LocalPath | None = None
+    """A file with the key (chmod 600). Otherwise the systemd credential "brain_api_key",
+    otherwise the environment's LOCUM_BRAIN_API_KEY, otherwise the provider's own variable."""
+    timeout: Annotated[Duration, Between(least="1s", most="6h")] = timedelta(minutes=15)
+    """The most that the model may take for one meeting."""
+    max_words: int = Field(default=6000, ge=200, le=500_000)
+    """The most words of a meeting that are sent in one request; a longer one is cut where a
+    topic ends, and the parts are merged."""
+    fallback: bool = True
+    """Whether the minutes are written without the model where it fails for good, or would
+    come too late. They say so."""
 
 
 class Metrics(Table):
@@ -583,12 +655,18 @@ class Config(Table):
     """What it knows how to do."""
     summary: Summaries = Summaries()
     """How summaries are written."""
+    transcripts: Transcripts = Transcripts()
+    """What is fetched after a meeting."""
     budget: Budget = Budget()
     """The most that may be spent."""
     privacy: Privacy = Privacy()
     """What is owed to the others in the room."""
+    memory: Memory = Memory()
+    """What is kept of earlier meetings, and who may be told of it."""
     images: Images | None = None
     """What draws faces."""
+    brain: BrainTable | None = None
+    """What writes the minutes, where it is a language model."""
     notify: Notify | None = None
     """Whether and how the owner is told."""
     metrics: Metrics | None = None

@@ -299,11 +299,12 @@ def home_directory(environ_home: str | None, uid: int) -> Path | None:
 
 # ── showing ──────────────────────────────────────────────────────────────────────────────
 
-_SECRET_START = re.compile(r"\s*(?:dk_|ya29\.|1//)")
+_SECRET_START = re.compile(r"\s*(?:dk_|ya29\.|1//|sk-[\w-]{16})")
 _SECRET_WITHIN = re.compile(
-    r"dk_[A-Za-z0-9_-]{8,}|ya29\.[\w.-]{8,}|GOCSPX-[\w-]{8,}|-----BEGIN [A-Z ]*PRIVATE KEY"
+    r"dk_[A-Za-z0-9_-]{8,}|ya29\.[\w.-]{8,}|GOCSPX-[\w-]{8,}"
+    r"|(?<![A-Za-z])sk-[\w-]{16,}|AIza[\w-]{30,}|-----BEGIN [A-Z ]*PRIVATE KEY"
 )
-_SECRET_WORD = re.compile(r"(?:dk_|ya29\.|GOCSPX-)[^\s\"']*|1//[^\s\"']+")
+_SECRET_WORD = re.compile(r"(?:dk_|ya29\.|GOCSPX-|(?<![A-Za-z])sk-|AIza)[^\s\"']*|1//[^\s\"']+")
 
 
 def holds_secret(value: str) -> bool:

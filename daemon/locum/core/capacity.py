@@ -56,14 +56,23 @@ class Load:
         self._longest = max(self._longest, whole.until - whole.begin)
 
     def has_room(self, span: Span) -> bool:
-        """Whether a place is free at every instant of it."""
+        """Whether a place is free at every instant of it that its room doesn't hold already."""
         whole = self._joined(span)
-        around = [
-            (max(each.begin, whole.begin), min(each.until, whole.until))
-            for each in self._meeting_in_time(whole)
-            if each.room_id != span.room_id
-        ]
-        return len(around) < self._capacity or _most_at_once(around) < self._capacity
+        around = [each for each in self._meeting_in_time(whole) if each.room_id != span.room_id]
+        if len(around) < self._capacity:
+            return True
+        return all(
+            _most_at_once(begin, until, around) < self._capacity
+            for begin, until in self._not_held(whole)
+        )
+
+    def _not_held(self, whole: Span) -> Iterator[tuple[datetime, datetime]]:
+        begin = whole.begin
+        for each in sorted(self._by_room.get(whole.room_id, ())):
+            if begin < each.until <= whole.until:
+                yield begin, each.begin
+                begin = each.until
+        yield begin, whole.until
 
     def _meeting_in_time(self, whole: Span) -> Iterator[Span]:
         earliest = whole.begin - self._longest
@@ -78,16 +87,22 @@ class Load:
         whole = span
         for each in sorted(self._by_room.get(span.room_id, ())):
             if whole.joins(each, self._gap):
-                first = min(whole, each)
+                # Who comes first isn't who starts first: one waits out its lead, the other not.
                 whole = Span(
-                    first.begin, max(whole.until, each.until), first.start, span.room_id
+                    min(whole.begin, each.begin),
+                    max(whole.until, each.until),
+                    min(whole.start, each.start),
+                    span.room_id,
                 )
         return whole
 
 
-def _most_at_once(spans: list[tuple[datetime, datetime]]) -> int:
+def _most_at_once(begin: datetime, until: datetime, spans: list[Span]) -> int:
+    """Count how many there are at the worst instant from `begin` to `until`."""
+    within = [(max(each.begin, begin), min(each.until, until)) for each in spans]
+    within = [(first, last) for first, last in within if first < last]
     # At one instant an end (0) comes before a begin (1): the place is handed on.
-    edges = [(begin, 1) for begin, _ in spans] + [(until, 0) for _, until in spans]
+    edges = [(first, 1) for first, _ in within] + [(last, 0) for _, last in within]
     held = most = 0
     for _, begins in sorted(edges):
         held += 1 if begins else -1

@@ -386,11 +386,19 @@ class SessionRecord:
     end_reason: EndReason | None = None
     others_present: int | None = None  #: None where the engine can't see.
     accompanied: bool = False  #: Whether anybody else was seen in its room, at any time.
+    unseen: bool = (
+        False  #: Whether a presence ended while nobody watched, and may have been in.
+    )
 
     @property
     def is_open(self) -> bool:
         """Whether it holds its room: it is in, may be in, or is about to be."""
         return self.phase in OPEN_PHASES
+
+    @property
+    def is_owed_summary(self) -> bool:
+        """Whether it was in its room, if only for a minute, or may have been."""
+        return self.admitted_at is not None or self.unseen
 
     @property
     def occurrences(self) -> frozenset[OccurrenceKey]:

@@ -216,6 +216,16 @@ def missed(record: SessionRecord, *, detail: str, zone: tzinfo) -> Words:
                 f"Room: {record.room.url}",
             ),
         )
+    if record.unseen:
+        return Words(
+            f"Lost sight of {name}",
+            _lines(
+                "The stand-in was sent, and was gone when locum came back: whether it was in, "
+                f"and until when, isn't known. The meeting is planned {_span(record, zone)}.",
+                _why(record, detail),
+                f"Room: {record.room.url}",
+            ),
+        )
     title = f"Missed {name}" if record.phase is Phase.MISSED else f"Couldn't get into {name}"
     return Words(
         title,

@@ -176,7 +176,17 @@ def arrange(
             verdicts[meeting.occurrence] = _overruled(item, *refusal)
 
     open_records = [record for record in records if record.is_open]
-    stays, endings, rest = _continue_open(open_records, wanted, verdicts, policy, now)
+    ours = _ours(open_records, wanted, now)
+    newcomers = [meeting for meeting in wanted if meeting.key not in ours]
+    held, _, left_over = _continue_open(
+        open_records, [m for m in wanted if m.key in ours], verdicts, policy, now
+    )
+    newcomers += left_over
+    begins = _within_capacity(newcomers, held.values(), history, policy, now)
+    refused = {meeting.key: meeting for meeting in newcomers if meeting.key not in begins}
+    stays, endings, rest = _continue_open(
+        open_records, [m for m in wanted if m.key not in refused], verdicts, policy, now
+    )
     in_hand = {
         meeting.occurrence
         for record in open_records
@@ -187,16 +197,13 @@ def arrange(
         for meeting in over
         if meeting.occurrence in once_joinable - in_hand and not history.attended(meeting)
     )
-    begins = _within_capacity(rest, stays.values(), history, policy, now)
-    for meeting in rest:
-        if meeting.key not in begins:
-            verdicts[meeting.occurrence] = _overruled(
-                verdicts[meeting.occurrence],
-                Code.AT_CAPACITY,
-                f"at capacity: {policy.capacity} at the same time (attend.capacity)",
-            )
-    admitted = [meeting for meeting in rest if meeting.key in begins]
-    for chain in _chains(admitted, policy.merge_window):
+    for meeting in refused.values():
+        verdicts[meeting.occurrence] = _overruled(
+            verdicts[meeting.occurrence],
+            Code.AT_CAPACITY,
+            f"at capacity: {policy.capacity} at the same time (attend.capacity)",
+        )
+    for chain in _chains(rest, policy.merge_window):
         stay = _stay(chain, begins[chain[0].key], history, policy, now)
         stays[stay.key] = stay
     ordered = tuple(
@@ -250,10 +257,9 @@ def _continue_open(
             endings[record.key] = record.end_reason or EndReason.UNWANTED
             continue
         cap = record.claimed_at + policy.max_length
-        emptied = _emptied(record, policy, now)
-        kept = [
-            each for each in _kept(record, verdicts, policy, now) if each.key not in emptied
-        ]
+        kept = _kept(record, verdicts, policy, now)
+        emptied = _emptied(record, [*kept, *rest], policy, now)
+        kept = [each for each in kept if each.key not in emptied]
         broke_up = any(meeting.key in emptied for meeting in rest)
         rest = [meeting for meeting in rest if meeting.key not in emptied]
         served = (*kept, *_served_by(record, kept, rest, policy, now))
@@ -280,6 +286,20 @@ def _continue_open(
     return stays, endings, rest
 
 
+def _ours(
+    open_records: Iterable[SessionRecord], wanted: Iterable[Meeting], now: datetime
+) -> frozenset[MeetingKey]:
+    """Name what open sessions have begun: it keeps its place, as what is still ahead need not."""
+    begun = {
+        (record.room.id, each.occurrence)
+        for record in open_records
+        if record.phase is not Phase.LEAVING
+        for each in record.meetings
+        if each.start <= now or each is record.meetings[0]
+    }
+    return frozenset(each.key for each in wanted if (each.room.id, each.occurrence) in begun)
+
+
 def _in_time(meeting: Meeting) -> tuple[datetime, str]:
     return meeting.start, meeting.key
 
@@ -290,18 +310,25 @@ def _with_people(record: SessionRecord, policy: Policy) -> bool:
     return policy.stay_with_people and is_in and bool(record.others_present)
 
 
-def _emptied(record: SessionRecord, policy: Policy, now: datetime) -> frozenset[MeetingKey]:
+def _emptied(
+    record: SessionRecord, current: Iterable[Meeting], policy: Policy, now: datetime
+) -> frozenset[MeetingKey]:
     """Name what has no end of its own, and ended when the last of its people left.
 
-    A room where nobody has come yet isn't empty so, and who is late is waited for.
+    `current` is what the calendar has now: what was given an end meanwhile isn't over so. A
+    room where nobody has come yet isn't empty so, and who is late is waited for.
     """
     is_alone = record.accompanied and record.others_present == 0
     if record.phase is not Phase.LIVE or not is_alone:
         return frozenset()
+    known = {meeting.key for meeting in record.meetings}
     return frozenset(
         meeting.key
-        for meeting in record.meetings
-        if meeting.open_ended and meeting.start + policy.grace <= now
+        for meeting in current
+        if meeting.key in known
+        and meeting.room.id == record.room.id
+        and meeting.open_ended
+        and meeting.start + policy.grace <= now
     )
 
 
@@ -349,32 +376,35 @@ def _kept(
         begun = meeting.start <= now or meeting is record.meetings[0]
         if item is None or not begun:
             continue
-        end = _kept_until(record, meeting, item, policy, now)
-        if end is not None and now < end:
-            kept.append(replace(meeting, end=end))
+        end, open_ended = _kept_until(record, meeting, item, policy, now)
+        if now < end:
+            kept.append(replace(meeting, end=end, open_ended=open_ended))
     return kept
 
 
 def _kept_until(
     record: SessionRecord, meeting: Meeting, item: Judged, policy: Policy, now: datetime
-) -> datetime | None:
+) -> tuple[datetime, bool]:
+    """Answer its end, and whether it has none of its own; the present if it isn't kept."""
     event, code = item.event, item.decision.code
+    as_noted = meeting.end, meeting.open_ended
+    not_kept = now, False
     if code in {Code.NO_MEET_LINK, Code.BAD_LINK}:
         # Who was dropped isn't in: nobody enters a room that no event names.
         is_in = record.phase in {Phase.WAITING, Phase.LIVE}
         has_begun = event.start <= max(now, meeting.start)
         # The link vanished while we are in its room: that room is still the meeting's.
-        return _end_of(event, policy)[0] if is_in and has_begun else None
+        return _end_of(event, policy) if is_in and has_begun else not_kept
     if code is Code.PERSONA_UNFIT and event.start == meeting.start:
         # Whoever is in stays with the persona that it joined as.
-        return _end_of(event, policy)[0]
+        return _end_of(event, policy)
     if code in {Code.CANCELLED, Code.DECLINED}:
         is_alone = record.others_present == 0
         stays = not policy.leave_when_cancelled and record.phase is Phase.LIVE
-        return meeting.end if stays and not is_alone else None
+        return as_noted if stays and not is_alone else not_kept
     if code is Code.OVER and event.start == meeting.start and _with_people(record, policy):
-        return meeting.end  # Shortened below the present, and people are still there.
-    return None
+        return as_noted  # Shortened below the present, and people are still there.
+    return not_kept
 
 
 def _served_by(
@@ -403,8 +433,12 @@ def _served_by(
 def _ending(
     record: SessionRecord, verdicts: Mapping[OccurrenceKey, Judged], now: datetime
 ) -> EndReason:
-    """Say why an open session has no meeting left: the one that was to end last tells."""
-    meeting = max(record.meetings, key=lambda each: (each.end, each.key))
+    """Say why an open session has no meeting left: the one that was to end last tells.
+
+    Where it ran to the end that was meant last, that is the last one which is over.
+    """
+    over = [each for each in record.meetings if each.end <= now and record.leave_by <= now]
+    meeting = max(over or record.meetings, key=lambda each: (each.end, each.key))
     is_over = meeting.end <= now
     # Without an end of its own, what ends it is the cap.
     at_end = EndReason.LENGTH_CAP if meeting.open_ended else EndReason.SCHEDULED_END
@@ -421,7 +455,21 @@ def _ending(
     if code is Code.OVER:
         same_start = item.event.start == meeting.start
         return EndReason.SCHEDULED_END if same_start else EndReason.MOVED
-    return _ENDING_OF.get(code, EndReason.UNWANTED)
+    reason = _ENDING_OF.get(code, EndReason.UNWANTED)
+    if reason is EndReason.STOPPED_BY_USER and not _all_stopped(record, verdicts):
+        # It would keep us from the session's other meetings too, wherever they are moved.
+        return EndReason.UNWANTED
+    return reason
+
+
+def _all_stopped(record: SessionRecord, verdicts: Mapping[OccurrenceKey, Judged]) -> bool:
+    """Whether a person's word keeps us from every meeting of it that is in sight."""
+    shown = (verdicts.get(occurrence) for occurrence in record.occurrences)
+    return all(
+        _ENDING_OF.get(item.decision.code) is EndReason.STOPPED_BY_USER
+        for item in shown
+        if item is not None
+    )
 
 
 _ENDING_OF = {

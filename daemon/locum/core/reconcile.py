@@ -96,8 +96,7 @@ def _for_open(
 
 
 def _given_up(record: SessionRecord, reason: EndReason) -> Action:
-    # What was attended, if only for a minute, is owed a summary.
-    phase = Phase.ENDED if record.admitted_at is not None else closing_phase(reason)
+    phase = Phase.ENDED if record.is_owed_summary else closing_phase(reason)
     return GiveUp(record.key, phase, reason)
 
 

@@ -14,6 +14,7 @@ import anyio
 import structlog
 
 from locum.core.model import EndReason, SessionHandle
+from locum.core.transcript import Utterance
 from locum.engines.pikastream_answers import (
     LONGEST_BODY_KEPT,
     SessionState,
@@ -21,6 +22,7 @@ from locum.engines.pikastream_answers import (
     harvest_notes,
 )
 from locum.engines.pikastream_api import Look, PikaStreamApi, ToldToWaitError
+from locum.engines.pikastream_transcript import read_utterances
 from locum.errors import HumanNeededError, PermanentError, TransientError
 from locum.ports import (
     Admitted,
@@ -58,8 +60,10 @@ class Pace:
         return min(usual * doublings, max(usual, self.longest_in_outage))
 
 
-_TAKEN_AT_ITS_WORD = 10
-"""How many DELETEs must have been accepted, the session still showing itself, before we stop."""
+_TAKEN_AT_ITS_WORD = 30
+"""How many DELETEs must have been accepted, the session still showing itself, before we stop.
+
+That takes about two minutes: a service that passes over a dozen may heed the next."""
 
 
 class PikaStreamSession:
@@ -197,6 +201,7 @@ class _Leftovers:
         self._api = api
         self._bodies: dict[str, str] = {}
         self._notes: dict[tuple[str, str], EngineNote] = {}
+        self._utterances: tuple[Utterance, ...] = ()
 
     @property
     def has_before(self) -> bool:
@@ -220,9 +225,17 @@ class _Leftovers:
             # The same text before and after is one note, with its first source.
             kind = note.source.rpartition(": ")[2]
             self._notes.setdefault((kind, note.text), note)
+        # Each body that tells it tells all of it, as far as it is known by then.
+        said = read_utterances(self._api.scrubbed(body, len(body)).encode())
+        if len(said) >= len(self._utterances):
+            self._utterances = said
 
     def remains(self) -> Remains:
-        return Remains(notes=tuple(self._notes.values()), bodies=tuple(self._bodies.values()))
+        return Remains(
+            notes=tuple(self._notes.values()),
+            bodies=tuple(self._bodies.values()),
+            utterances=self._utterances,
+        )
 
 
 class _Watch:

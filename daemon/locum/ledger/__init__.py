@@ -7,6 +7,7 @@ One process writes it (see `StateLock`); others may read.
 from locum.ledger.calendars import Applied, CalendarBook, CalendarState, DecisionEntry
 from locum.ledger.channels import ChannelBook
 from locum.ledger.database import Database, LedgerDamagedError, LedgerError, StateLock
+from locum.ledger.fetches import Fetch, FetchBook, FetchOutcome
 from locum.ledger.notices import Delivery, NoticeBook, Outcome
 from locum.ledger.outbox import Addressee, Edition, Filing, Outbox
 from locum.ledger.purse import NEVER_RAN, BudgetError, Purse
@@ -33,6 +34,9 @@ __all__ = [
     "DecisionEntry",
     "Delivery",
     "Edition",
+    "Fetch",
+    "FetchBook",
+    "FetchOutcome",
     "Filing",
     "Ledger",
     "LedgerDamagedError",
@@ -61,6 +65,7 @@ class Ledger:
         self.channels = ChannelBook(database)
         self.outbox = Outbox(database)
         self.transcripts = TranscriptBook(database)
+        self.fetches = FetchBook(database)
         self.notices = NoticeBook(database)
 
     def close(self) -> None:

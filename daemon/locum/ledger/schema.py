@@ -207,6 +207,10 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE attempts ADD COLUMN identity TEXT;
     """,
     """
+    -- Whether a presence ended while nobody watched: it may have been in, and is owed a summary.
+    ALTER TABLE sessions ADD COLUMN unseen INTEGER NOT NULL DEFAULT 0;
+    """,
+    """
     -- What was said, as it was heard.
     CREATE TABLE utterances (
         id INTEGER PRIMARY KEY,
@@ -235,6 +239,26 @@ MIGRATIONS: tuple[str, ...] = (
     INSERT OR IGNORE INTO summaries
         SELECT session, meeting, 1, '', '', put_at, summary FROM filings;
     ALTER TABLE filings DROP COLUMN summary;
+    """,
+    """
+    -- Who is still to be asked for which meeting, and what became of it: see `FetchBook`.
+    CREATE TABLE fetches (
+        session TEXT NOT NULL REFERENCES sessions (key),
+        meeting TEXT NOT NULL,
+        source TEXT NOT NULL,
+        label TEXT NOT NULL,
+        next_at TEXT NOT NULL,
+        deadline TEXT NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        problem TEXT NOT NULL DEFAULT '',
+        needs_person INTEGER NOT NULL DEFAULT 0,
+        settled_at TEXT,
+        outcome TEXT,
+        participants TEXT NOT NULL DEFAULT '[]',
+        notes TEXT NOT NULL DEFAULT '[]',
+        PRIMARY KEY (session, meeting, source)
+    ) STRICT;
+    CREATE INDEX fetches_open ON fetches (next_at) WHERE settled_at IS NULL;
     """,
 )
 """Each text moves the file one version on; the version stands in PRAGMA user_version."""

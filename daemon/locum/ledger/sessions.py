@@ -330,7 +330,7 @@ class Sessions:
     ) -> SessionRecord:
         """Move a session on, with a reason, in one commit; answers what it is now.
 
-        One that isn't `durable` is on the disk after the database's `sync`. `changes` may set handle, retry_at, give_up_at, admitted_at, ended_at, others_present.
+        One that isn't `durable` is on the disk after the database's `sync`. `changes` may set handle, retry_at, give_up_at, admitted_at, ended_at, others_present, unseen.
 
         Raises:
             StaleError: The table of lives doesn't allow it from where the session is.
@@ -494,8 +494,9 @@ def _record(row: sqlite3.Row | Mapping[str, Any]) -> SessionRecord:
         ended_at=read_optional_instant(row["ended_at"]),
         end_reason=None if row["end_reason"] is None else EndReason(row["end_reason"]),
         others_present=row["others_present"],
-        # A file of an older version that is only read, by `locum reap` say, has no such column.
+        # A file of an older version that is only read, by `locum reap` say, has no such columns.
         accompanied="accompanied" in row.keys() and bool(row["accompanied"]),  # noqa: SIM118
+        unseen="unseen" in row.keys() and bool(row["unseen"]),  # noqa: SIM118
     )
 
 

@@ -8,6 +8,7 @@ audience that wasn't entitled to hear it: see `locum.core.compartments`.
 from locum.memory.file import MemoryDamagedError, MemoryFile, MemoryFileError, open_file
 from locum.memory.finding import Hit
 from locum.memory.intake import Boundaries, Face, series_of_meeting
+from locum.memory.recall import SeriesEntry
 from locum.memory.store import Forgotten, Memory
 from locum.memory.wishes import Wishes, WishFile
 
@@ -20,6 +21,7 @@ __all__ = [
     "MemoryDamagedError",
     "MemoryFile",
     "MemoryFileError",
+    "SeriesEntry",
     "WishFile",
     "Wishes",
     "open_file",

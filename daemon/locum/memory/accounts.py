@@ -5,12 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from collections.abc import Collection
-from datetime import date
+from datetime import date, datetime
 
 from locum.core.commitments import Account, Followed, Promise, Sign, Turn, follow
 from locum.core.model import MeetingKey, SeriesKey
 from locum.core.remembered import Compartment, LineId
-from locum.database import read_instant, read_optional_instant
+from locum.database import read_instant, read_optional_instant, write_instant
 from locum.memory.file import MemoryFile
 
 _MOST_VISITS = 1000
@@ -20,16 +20,20 @@ _NOWHERE = (None, None)
 
 
 def played(
-    file: MemoryFile, series: SeriesKey, among: Collection[Compartment] | None = None
+    file: MemoryFile,
+    series: SeriesKey,
+    among: Collection[Compartment] | None = None,
+    *,
+    before: datetime | None = None,
 ) -> tuple[Followed, ...]:
     """Answer how a series' promises stand, as far as what was said in `among` tells.
 
-    Without `among`, all of it: as only the owner may see it.
+    Without `among`, all of it: as only the owner may see it. With `before`, as it stood then.
     """
     visits = file.rows(
         "SELECT id, session, meeting, at, compartment FROM visits WHERE series = ? "
-        "ORDER BY at DESC LIMIT ?",
-        (series, _MOST_VISITS),
+        "AND (? IS NULL OR at < ?) ORDER BY at DESC LIMIT ?",
+        (series, write_instant(before), write_instant(before), _MOST_VISITS),
     )
     kept = [row for row in visits if among is None or row["compartment"] in among]
     promises, signs = _promises(file, series), _signs(file, series)

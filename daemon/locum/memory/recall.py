@@ -8,9 +8,9 @@ promise stands too: that it was dropped among others is their business.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
-from datetime import date
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 
 from locum.core.compartments import NOBODY, readable, readable_among
 from locum.core.minutes import Commitment
@@ -35,6 +35,17 @@ MOST = 1000
 _AT_ONCE = 500  # Parameters of one query.
 
 
+@dataclass(frozen=True)
+class SeriesEntry:
+    """A series that something is known of; `title` and `at` are its newest meeting's."""
+
+    key: SeriesKey
+    title: str
+    at: datetime
+    meetings: int
+    lines: int
+
+
 class Recall:
     """Reads one file. `compartment` is always that of the audience."""
 
@@ -42,15 +53,23 @@ class Recall:
         self._file = file
 
     def open_commitments(
-        self, series: SeriesKey, compartment: Compartment | None, *, today: date
+        self,
+        series: SeriesKey,
+        compartment: Compartment | None,
+        *,
+        today: date,
+        before: datetime | None = None,
     ) -> tuple[Commitment, ...]:
-        """Answer what a series' earlier meetings left to be done, the most urgent first."""
+        """Answer what a series' earlier meetings left to be done, the most urgent first.
+
+        With `before`, as it stood then: only meetings that began earlier count.
+        """
         among = self._among(compartment)
         if among is not None and not among:
             return ()
         found = [
             each.commitment(today)
-            for each in played(self._file, series, among)
+            for each in played(self._file, series, among, before=before)
             if each.standing is Standing.OPEN and each.same_as is None
         ]
         return tuple(sorted(found, key=lambda c: (not c.is_late, c.due or date.max)))
@@ -97,6 +116,38 @@ class Recall:
         self, *, compartment: Compartment | None = None, limit: int = MOST
     ) -> tuple[Remembered, ...]:
         return self._select("TRUE", (), compartment, limit)
+
+    def every(self) -> Iterator[Remembered]:
+        """Answer all there is, the oldest first: for the owner, who takes it with him."""
+        after = 0
+        while True:
+            rows = self._file.rows(
+                f"{_LINES} WHERE l.number > ? ORDER BY l.number LIMIT ?",
+                (after, _AT_ONCE),
+            )
+            if not rows:
+                return
+            yield from self._lines(rows, None)
+            after = rows[-1]["number"]
+
+    def series(self, limit: int = MOST) -> tuple[SeriesEntry, ...]:
+        """Answer which series there are, for the owner; the latest met first."""
+        rows = self._file.rows(
+            "SELECT v.series, v.title, max(v.at) AS at, count(DISTINCT v.id) AS meetings, "
+            "count(l.number) AS lines FROM visits AS v JOIN lines AS l ON l.visit = v.id "
+            "GROUP BY v.series ORDER BY at DESC LIMIT ?",
+            (limit,),
+        )
+        return tuple(
+            SeriesEntry(
+                SeriesKey(row["series"]),
+                row["title"],
+                read_instant(row["at"]),
+                row["meetings"],
+                row["lines"],
+            )
+            for row in rows
+        )
 
     def line(self, text: str) -> tuple[Remembered, ...]:
         """Answer the lines whose ids begin with a text: for the owner, who types it."""

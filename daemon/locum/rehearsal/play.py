@@ -192,7 +192,10 @@ class _Watcher:
     def _is_over(self, status: Mapping[str, Any]) -> bool:
         """Everything has been filed, and nothing more is going to happen."""
         quiet = self._stage.offset() >= self._last_entry() and not self._kills
-        done = all(session["phase"] in _FINAL for session in status["sessions"])
+        done = all(
+            session["phase"] in _FINAL and not session["awaited"]
+            for session in status["sessions"]
+        )
         return bool(quiet and status["sessions"] and done and not status["next"])
 
     def _last_entry(self) -> timedelta:

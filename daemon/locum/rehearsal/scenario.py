@@ -26,6 +26,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, Validation
 from locum.core.model import Answer
 from locum.errors import ConfigError
 from locum.rehearsal.faults import Fault
+from locum.rehearsal.model import ModelSettings
 from locum.rehearsal.pikastate import PikaSettings
 from locum.rehearsal.rooms import RoomStep, StepKind
 
@@ -182,6 +183,7 @@ class ScenarioPerson:
 class FaultTarget(enum.Enum):
     GOOGLE = "google"
     PIKASTREAM = "pikastream"
+    MODEL = "model"
 
 
 @dataclass(frozen=True)
@@ -195,8 +197,26 @@ class ScenarioFault:
 
 
 @dataclass(frozen=True)
+class ScenarioMeet:
+    """Google Meet's own transcription: on in `rooms`, or in all of them where none is named.
+
+    The transcript is ready `transcripts_after` seconds after a meeting's end; `ready = false`
+    is never.
+    """
+
+    __pydantic_config__ = _STRICT
+    transcripts_after: Annotated[Offset, Field(ge=timedelta(0))] = timedelta(minutes=3)
+    rooms: tuple[MeetCode, ...] = ()
+    ready: bool = True
+    smart_notes: bool = False
+
+
+@dataclass(frozen=True)
 class Scenario:
-    """`kill_daemon_at`: when the daemon is killed without warning and started anew."""
+    """`kill_daemon_at`: when the daemon is killed without warning and started anew.
+
+    With `model`, a language model on the stage writes the minutes.
+    """
 
     __pydantic_config__ = _STRICT
     title: Name
@@ -209,6 +229,8 @@ class Scenario:
     faults: tuple[ScenarioFault, ...] = ()
     kill_daemon_at: tuple[Offset, ...] = ()
     pikastream: PikaSettings = field(default_factory=PikaSettings)
+    model: ModelSettings | None = None
+    meet: ScenarioMeet | None = None
 
     @property
     def ends_at(self) -> timedelta:
@@ -391,7 +413,15 @@ def _refused(name: str, problems: list[str], *, more: int = 0) -> ConfigError:
 def _known_keys() -> set[str]:
     tables = (
         *(Scenario, Owner, ScenarioPersona, ScenarioEvent, ScenarioAttendee, ScenarioEdit),
-        *(ScenarioPerson, Says, ScenarioFault, Fault, PikaSettings),
+        *(
+            ScenarioPerson,
+            Says,
+            ScenarioFault,
+            Fault,
+            PikaSettings,
+            ModelSettings,
+            ScenarioMeet,
+        ),
     )
     return {entry.name for table in tables for entry in fields(table)} - {"fault"}
 

@@ -1,4 +1,4 @@
-"""The whole stage: a Google, a PikaStream, the rooms and where notices arrive, on one clock."""
+"""The whole stage: a Google, a PikaStream, a model, rooms, where notices arrive; one clock."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from typing import Any
 from locum.rehearsal.clock import StageClock
 from locum.rehearsal.face import face_png
 from locum.rehearsal.google import GoogleStage, google_app
+from locum.rehearsal.google.identity import DEFAULT_SCOPES, SCOPE_ROOT
+from locum.rehearsal.google.meet import SCOPES as MEET_SCOPES
+from locum.rehearsal.model import ModelStage, model_app
 from locum.rehearsal.pikastate import PikaStage
 from locum.rehearsal.pikastream import pikastream_app
 from locum.rehearsal.receiver import Receiver, receiver_app
@@ -29,6 +32,8 @@ from locum.rehearsal.scenario import (
 )
 from locum.rehearsal.serving import served
 
+_MEET_SCOPE = SCOPE_ROOT + MEET_SCOPES[0]
+
 _TURN_S = 0.05
 """How often the scenario looks whether something is due, in the host's seconds."""
 
@@ -40,6 +45,7 @@ class Addresses:
     google: str
     pikastream: str
     notices: str
+    model: str
 
 
 class Stage:
@@ -59,9 +65,19 @@ class Stage:
             now=self.clock.now, rooms=self.rooms, settings=scenario.pikastream
         )
         self.receiver = Receiver(self.clock.now)
+        self.model = ModelStage(scenario.model, now=self.clock.now)
         self.beginning: datetime | None = None
         self._event_ids: dict[str, str] = {}
         self.google.add_account(scenario.owner.email, name=scenario.owner.name)
+        self._prepare_meet()
+
+    def _prepare_meet(self) -> None:
+        meet, wanted = self.google.meet, self.scenario.meet
+        meet.rooms = self.rooms
+        if wanted is not None:
+            meet.transcribed = frozenset(wanted.rooms) or None
+            meet.transcripts_after = wanted.transcripts_after if wanted.ready else None
+            meet.smart_notes = wanted.smart_notes
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Addresses]:
@@ -70,8 +86,14 @@ class Stage:
             served(google_app(self.google)) as google,
             served(pikastream_app(self.pikastream)) as pikastream,
             served(receiver_app(self.receiver)) as notices,
+            served(model_app(self.model)) as model,
         ):
-            yield Addresses(google.base_url, pikastream.base_url, notices.base_url)
+            yield Addresses(
+                google=google.base_url,
+                pikastream=pikastream.base_url,
+                notices=notices.base_url,
+                model=f"{model.base_url}/v1",
+            )
 
     @contextlib.contextmanager
     def playing(self) -> Iterator[None]:
@@ -109,6 +131,8 @@ class Stage:
                     self._edit(step, beginning)
                 elif step.target is FaultTarget.GOOGLE:
                     self.google.faults.add(step.fault)
+                elif step.target is FaultTarget.MODEL:
+                    self.model.faults.add(step.fault)
                 else:
                     self.pikastream.faults.add(step.fault)
 
@@ -202,10 +226,14 @@ def write_config(
     """
     scenario = stage.scenario
     folder.mkdir(parents=True, exist_ok=True)
-    token = stage.google.authorized_user_info(scenario.owner.email, f"{addresses.google}/token")
+    scopes = DEFAULT_SCOPES if scenario.meet is None else (*DEFAULT_SCOPES, _MEET_SCOPE)
+    token = stage.google.authorized_user_info(
+        scenario.owner.email, f"{addresses.google}/token", scopes
+    )
     _write_private(folder / "token.json", json.dumps(token))
     _write_private(folder / "client.json", json.dumps(_client(stage, addresses)))
     _write_private(folder / "pika_dev_key", stage.pikastream.settings.api_key + "\n")
+    _write_private(folder / "brain.key", stage.model.settings.api_key + "\n")
     host = addresses.notices.removeprefix("http://")
     _write_private(folder / "notify.urls", f"ntfy://{host}/owner\n")
     (folder / "face.png").write_bytes(face_png())
@@ -223,6 +251,8 @@ def _config_text(stage: Stage, addresses: Addresses, *, notices: bool) -> str:
     speed = stage.clock.speed
     tells = notices and find_spec("apprise") is not None
     notify = '[notify]\nurls_file = "notify.urls"\n' if tells else ""
+    brain = _brain_text(stage, addresses)
+    fetches = "" if scenario.meet is None else "meet_transcripts = true\n"
     # Seconds of the stage: near ones are short, because a rehearsal is.
     return f"""\
 # Written by `locum rehearse`: a daemon on the stage. Everything here is on loopback.
@@ -240,6 +270,9 @@ name = "stage"
 calendars = ["primary"]
 client_secrets = "client.json"
 token_file = "token.json"
+{fetches}
+[transcripts]
+first_after = "3s"
 
 [attend]
 lead = "2s"
@@ -260,11 +293,23 @@ api_key_file = "pika_dev_key"
 type = "markdown"
 folder = "summaries"
 
-{notify}
+{notify}{brain}
 [stage]
 speed = {speed!r}
 epoch_host = {stage.clock.epoch_host.isoformat()}
 epoch = {stage.clock.epoch.isoformat()}
+"""
+
+
+def _brain_text(stage: Stage, addresses: Addresses) -> str:
+    """Let the stage's model write the minutes: where the scenario has one, and the extra is there."""
+    if stage.scenario.model is None or find_spec("pydantic_ai") is None:
+        return ""
+    return f"""\
+[brain]
+model = {_toml(stage.model.settings.model)}
+base_url = {_toml(addresses.model)}
+api_key_file = "brain.key"
 """
 
 

@@ -6,6 +6,7 @@ quote has one number, wherever it is cited.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,6 +43,10 @@ _HOW_IT_ENDED = {
 
 _MOST = {"tldr": 4, "carried": 3, "decisions": 4, "actions": 5, "asked": 3, "questions": 3}
 """Lines of each kind on the first screen: with headings and the record, at most 46 in all."""
+
+
+_DAY_IN_TEXT = re.compile(r" \((?:by|bis) [^()]{2,30}\)")
+"""How our own rules write a day into a task."""
 
 
 @dataclass(frozen=True)
@@ -159,13 +164,22 @@ class _Quotes:
     def line(self, claim: Claim) -> Line:
         cites = self.numbers(claim.evidence)
         if isinstance(claim, ActionItem):
-            due, said = day(claim.due), claim.due_said or ""
-            return Line(claim.text, cites, claim.owner or "", due, said)
+            return _task(claim, cites)
         return Line(claim.text, cites)
 
     def section(self, kind: str, claims: Sequence[Claim]) -> Section:
         lines = tuple(self.line(claim) for claim in claims)
         return Section(lines[: _MOST[kind]], lines[_MOST[kind] :])
+
+
+def _task(item: ActionItem, cites: tuple[int, ...]) -> Line:
+    """Answer what is to be done, without the owner and the day that stand beside it."""
+    owner, text = item.owner or "", item.text
+    if owner and text.startswith(f"{owner} "):
+        text = text.removeprefix(f"{owner} ")
+    if item.due is not None:
+        text = _DAY_IN_TEXT.sub("", text)
+    return Line(text, cites, owner, day(item.due), item.due_said or "")
 
 
 def view_of(summary: Summary) -> View:

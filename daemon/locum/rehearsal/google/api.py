@@ -1,4 +1,4 @@
-"""The addresses of the stage's Google: Calendar v3, with the sign-in beside it."""
+"""The addresses of the stage's Google: Calendar v3 and Meet v2, with the sign-in beside them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from locum.rehearsal.google.drive import read_upload
 from locum.rehearsal.google.edits import Author
 from locum.rehearsal.google.errors import ApiError, error_body
 from locum.rehearsal.google.listing import Quirks
+from locum.rehearsal.google.meet import SCOPES as MEET_SCOPES
+from locum.rehearsal.google.meet import is_meets, meet_error
 from locum.rehearsal.google.oauth import oauth_routes
 from locum.rehearsal.google.partial import masked, read_mask
 from locum.rehearsal.google.schema import (
@@ -172,6 +174,8 @@ def google_app(stage: GoogleStage) -> Starlette:
         route(f"{_ROOT}/users/me/settings", "GET", _SETTINGS, _settings),
         route(f"{_ROOT}/users/me/settings/{{setting}}", "GET", _SETTINGS, _setting),
         route(f"{_ROOT}/freeBusy", "POST", _FREE_BUSY, _free_busy),
+        route("/v2/conferenceRecords", "GET", MEET_SCOPES, _list_conferences),
+        route("/v2/{name:path}", "GET", MEET_SCOPES, _meet_resource),
         *drive_routes(stage),
         *oauth_routes(stage.identity, stage.lock),
         Route("/_stage/quirks", _quirks_endpoint(stage), methods=["GET", "POST"]),
@@ -197,9 +201,16 @@ def _endpoint(
                 answer = handler(Call(stage, request, grant.email, body))
                 return _answer(request, answer)
         except ApiError as error:
-            return _json(error.body, error.status)
+            return _refusal(request, error)
 
     return endpoint
+
+
+def _refusal(request: Request, error: ApiError) -> Response:
+    if is_meets(request.url.path):
+        status, body = meet_error(error.status, error.reason, error.message)
+        return _json(body, status)
+    return _json(error.body, error.status)
 
 
 @dataclass(frozen=True)
@@ -255,7 +266,9 @@ def _json(content: Any, status: int, headers: dict[str, str] | None = None) -> R
 
 
 async def _no_such_address(request: Request, error: Exception) -> Response:
-    del request, error
+    del error
+    if is_meets(request.url.path):
+        return _refusal(request, ApiError(404, "notFound", "Method not found."))
     return _json(error_body(404, "notFound"), 404)
 
 
@@ -263,7 +276,10 @@ def _read_fault(payload: object) -> Fault:
     """Read a fault; `reason` beside a `status` stands for Google's body for it."""
     if isinstance(payload, dict) and "reason" in payload:
         rest = {name: value for name, value in payload.items() if name != "reason"}
-        body = error_body(int(rest.get("status", 400)), str(payload["reason"]))
+        status, reason = int(rest.get("status", 400)), str(payload["reason"])
+        body = error_body(status, reason)
+        if is_meets(str(rest.get("path", ""))):
+            rest["status"], body = meet_error(status, reason)
         return Fault.from_json({"path": "/calendar/v3/", **rest, "body": body})
     return Fault.from_json(payload)
 
@@ -358,6 +374,20 @@ def _watch(call: Call) -> Any:
 
 def _stop(call: Call) -> None:
     call.stage.channels.stop(call.email, call.body)
+
+
+# ── Meet ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _list_conferences(call: Call) -> Any:
+    return call.stage.meet.list_conferences(call.email, dict(call.pairs()))
+
+
+def _meet_resource(call: Call) -> Any:
+    name = str(call.request.path_params["name"])
+    if name.count("/") % 2:
+        return call.stage.meet.get(call.email, name)
+    return call.stage.meet.list_under(call.email, name, dict(call.pairs()))
 
 
 # ── calendars, settings, free and busy ───────────────────────────────────────────────────

@@ -24,6 +24,7 @@ from locum.rehearsal.google.identity import (
     Identity,
 )
 from locum.rehearsal.google.listing import Quirks, Reader
+from locum.rehearsal.google.meet import MeetStage, is_meets, meet_error
 from locum.rehearsal.google.schema import StagedEvent, View, read_event
 from locum.rehearsal.google.store import ROLES, Calendar, Entry, Store
 
@@ -40,7 +41,7 @@ class GoogleStage:
     `quirks` (short, empty and incomplete pages, quota), `consent` (what the person at the
     consent page does), `conference_delay` (how long a new Meet link is pending),
     `access_lifetime` and `refresh_lifetime` of tokens, `channels` (push, and what was sent),
-    `drive` (documents and their room).
+    `meet` (what Google Meet knows of conferences), `drive` (documents and their room).
     """
 
     def __init__(self, *, now: Callable[[], datetime]) -> None:
@@ -53,6 +54,7 @@ class GoogleStage:
         self.editor = Editor(self.store)
         self.identity = Identity(now)
         self.channels = Channels(now, self.faults)
+        self.meet = MeetStage(now)
         self.drive = DriveStage(now)
         self.store.on_change = self.channels.touch
         self.lock.committed = self.channels.tell
@@ -302,8 +304,13 @@ class GoogleStage:
         skip: int = 0,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Let matching requests be refused with one of Google's error bodies."""
+        """Let matching requests be refused with one of Google's error bodies.
+
+        With a `path` of Meet's, it is one of that API's.
+        """
         body = error_body(status, reason)
+        if is_meets(path):
+            status, body = meet_error(status, reason)
         self.faults.add(
             Fault(
                 path=path,
