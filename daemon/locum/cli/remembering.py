@@ -354,7 +354,9 @@ async def _asked(
         return await answer(memory, question, compartment=compartment, limit=limit)
     brain = brain_of(config, os.environ, clock=clock_of(config))
     try:
-        return await answer(memory, question, brain=brain, compartment=compartment, limit=limit)
+        return await answer(
+            memory, question, brain=brain, compartment=compartment, limit=limit
+        )
     finally:
         await brain.aclose()
 
