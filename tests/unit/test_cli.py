@@ -47,6 +47,7 @@ COMMANDS = (
     ["opt-out"],
     ["reload"],
     ["doctor"],
+    ["file"],
     ["reap"],
     ["spend"],
     ["ask"],

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -340,9 +340,7 @@ def _event(
     return None
 
 
-def _starts(item: Mapping[str, Any], original: Any) -> bool:
-    from datetime import datetime
-
+def _starts(item: Mapping[str, Any], original: datetime) -> bool:
     written = item.get("originalStartTime")
     text = written.get("dateTime") if isinstance(written, dict) else None
     if not isinstance(text, str):
