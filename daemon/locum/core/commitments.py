@@ -16,10 +16,11 @@ import enum
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from functools import lru_cache
 
 from locum.core.minutes import ActionItem, Commitment
 from locum.core.model import MeetingKey
@@ -187,6 +188,8 @@ class _Play:
     _repeats: dict[LineId, Followed] = field(default_factory=dict)
     _open: dict[LineId, None] = field(default_factory=dict)
     _uses: Counter[str] = field(default_factory=Counter)
+    # Which open promises have a word that says something; those that have none stand under "".
+    _places: dict[str, dict[LineId, None]] = field(default_factory=dict)
 
     def enter(self, account: Account) -> None:
         events: list[Promise | Sign] = [*account.promises, *account.signs]
@@ -227,6 +230,8 @@ class _Play:
         if earlier is None:
             self._found[promise.id] = made
             self._open[promise.id] = None
+            for word in _heavy(promise.words) or [""]:
+                self._places.setdefault(word, {})[promise.id] = None
             self._uses.update(promise.words)
             if len(self._open) > _MOST_OPEN:
                 self._close(next(iter(self._open)))
@@ -242,7 +247,7 @@ class _Play:
         """Answer the open promise that this one repeats, moves or hands over."""
         candidates = [
             each
-            for each in self._opened()
+            for each in self._near(promise.words)
             if same_person(each.owner, promise.owner)
             or each.owner is None
             or promise.owner is None
@@ -256,7 +261,8 @@ class _Play:
     # What is said of it.
 
     def _heed(self, sign: Sign, account: Account) -> None:
-        candidates = [each for each in self._opened() if _may_be_meant(each, sign)]
+        near = self._near(sign.words | sign.context)
+        candidates = [each for each in near if _may_be_meant(each, sign)]
         found = self._best(candidates, sign.words)
         if found is None and sign.context and len(_heavy(sign.words)) <= 1:
             found = self._best(candidates, sign.words | sign.context)
@@ -272,12 +278,20 @@ class _Play:
         )
         self._close(found.promise.id)
 
-    def _opened(self) -> Iterator[Followed]:
-        return (self._found[each] for each in self._open)
+    def _near(self, words: frozenset[str]) -> list[Followed]:
+        """Answer the open promises that could be meant by these words, in their order."""
+        heavy = _heavy(words)
+        if not heavy:
+            return [self._found[each] for each in self._open]
+        shared = {line for word in (*heavy, "") for line in self._places.get(word, ())}
+        return [self._found[each] for each in self._open if each in shared]
 
     def _close(self, line: LineId) -> None:
         del self._open[line]
-        self._uses.subtract(self._found[line].promise.words)
+        words = self._found[line].promise.words
+        self._uses.subtract(words)
+        for word in _heavy(words) or [""]:
+            del self._places[word][line]
 
     def _best(
         self, candidates: Sequence[Followed], words: frozenset[str], *, whole: bool = False
@@ -287,9 +301,10 @@ class _Play:
         Two promises are the same only as a `whole`; what is said of one may leave words out.
         """
         scored = []
+        weight = self._weigh(words)
         for number, each in enumerate(candidates):
             if not each.promise.words.isdisjoint(words):
-                score = self._likeness(each.promise.words, words, whole=whole)
+                score = self._likeness(each.promise.words, words, weight, whole=whole)
                 if score >= _FITS:
                     scored.append((score, number))
         scored.sort(reverse=True)
@@ -298,16 +313,14 @@ class _Play:
         return candidates[scored[0][1]]
 
     def _likeness(
-        self, promise: frozenset[str], words: frozenset[str], *, whole: bool
+        self, promise: frozenset[str], words: frozenset[str], theirs: float, *, whole: bool
     ) -> float:
         """Answer from 0 to 1 how much of the lighter one's weight is shared; see `_weight`."""
-        if _is_another_act(promise, words):
-            return 0.0
         shared = self._weigh(promise & words)
-        ours, theirs = self._weigh(promise), self._weigh(words)
-        if shared < _least(promise, words):
+        if (whole and shared < _REPEATED * theirs) or shared < _least(promise, words):
             return 0.0
-        if shared < (_REPEATED * max(ours, theirs) if whole else _MEANT * ours):
+        ours = self._weigh(promise)
+        if shared < ours * (_REPEATED if whole else _MEANT) or _is_another_act(promise, words):
             return 0.0
         likeness = shared / min(ours, theirs)
         if _heavy(promise - words) and _heavy(words - promise):
@@ -316,7 +329,8 @@ class _Play:
         return likeness
 
     def _weigh(self, words: Iterable[str]) -> float:
-        return sum(_weight(word, self._uses[word]) for word in words)
+        # fsum: whatever order a set has in this process, equals stay equal.
+        return math.fsum([_weight(word, self._uses[word]) for word in words])
 
 
 def _may_be_meant(followed: Followed, sign: Sign) -> bool:
@@ -342,11 +356,14 @@ def _least(one: frozenset[str], other: frozenset[str]) -> float:
     return _ENOUGH / 2 if all(heavy) else 2 * _LIGHT
 
 
+_ROOTS = (1.0, *(1 / math.sqrt(uses) for uses in range(1, _MOST_OPEN + 1)))
+
+
 def _weight(word: str, uses: int) -> float:
     """Answer what a word says: less if it fits anything, or stands in many open promises."""
     if word in _LIGHT_WORDS or word.isdigit():
         return _LIGHT
-    return 1 / math.sqrt(max(uses, 1))
+    return _ROOTS[uses] if 0 <= uses < len(_ROOTS) else _ROOTS[-1]
 
 
 def same_person(one: str | None, other: str | None) -> bool:
@@ -357,6 +374,7 @@ def same_person(one: str | None, other: str | None) -> bool:
     return bool(first and second) and (first <= second or second <= first)
 
 
+@lru_cache(maxsize=10_000)
 def _name(name: str) -> frozenset[str]:
     words = re.findall(r"[^\W_]+", folded(name.partition("@")[0]))
     return frozenset(words)
