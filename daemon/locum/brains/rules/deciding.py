@@ -26,8 +26,8 @@ class DecisionRules:
         if turn.utterance.by_us:
             return
         self._answer(turn)
-        for n, heard in enumerate(turn.heard):
-            self._sentence(turn, heard, n)
+        for heard in turn.heard:
+            self._sentence(turn, heard)
 
     def _answer(self, turn: Turn) -> None:
         lexicon, head = turn.lexicon, turn.head
@@ -64,12 +64,12 @@ class DecisionRules:
                 decision.stands = False
                 return
 
-    def _sentence(self, turn: Turn, heard: Heard, n: int) -> None:
+    def _sentence(self, turn: Turn, heard: Heard) -> None:
         lexicon, masked = turn.lexicon, heard.masked
         is_question = masked.rstrip().endswith("?")
-        if lexicon.sealed.search(masked) and not lexicon.undecided.search(masked):
-            if self._seal(turn, heard, n):
-                return
+        seals = lexicon.sealed.search(masked) and not lexicon.undecided.search(masked)
+        if seals and self._seal(turn, heard):
+            return
         announced = lexicon.decide.search(masked)
         if (
             announced
@@ -97,7 +97,7 @@ class DecisionRules:
             Proposal(heard.sentence, words, about, turn.place, lexicon, is_question=is_question)
         )
 
-    def _seal(self, turn: Turn, heard: Heard, n: int) -> bool:
+    def _seal(self, turn: Turn, heard: Heard) -> bool:
         """Bind "that's settled" to what it seals; answer whether it sealed anything."""
         sealing = heard.sentence.evidence
         for proposal in reversed(self._notes.proposals):
@@ -122,8 +122,8 @@ class DecisionRules:
     ) -> None:
         lexicon = turn.lexicon
         # "Then rather January. We move on the 11th": the turn takes back what the sentence names.
-        reverses = lexicon.reverse.search(f"{text} {turn.utterance.text[:300]}") is not None
-        strongly = _STRONGLY.search(turn.utterance.text[:300]) is not None
+        reverses = lexicon.reverse.search(f"{text} {turn.text[:300]}") is not None
+        strongly = _STRONGLY.search(turn.text[:300]) is not None
         for proposal in self._notes.proposals:
             proposal.is_open = False
         for decision in reversed(self._notes.decisions[-20:]):

@@ -53,7 +53,6 @@ class Request:
     is_group: bool = False  #: "We need to …": anybody may take it.
     is_need: bool = False  #: It stands by itself, with no owner, if nobody does.
     is_open: bool = True
-    refused: bool = False
     context: str = ""
     is_when: bool = False  #: "When can we have it?": a day is an answer.
 
