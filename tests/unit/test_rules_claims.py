@@ -253,6 +253,29 @@ def test_line_reads_by_itself() -> None:
     assert found.due_said == "by Friday"
 
 
+@pytest.mark.parametrize(
+    ("lines", "text"),
+    [
+        (
+            ["Tom: Dana, can you send me your notes?", "Dana: Sure, tomorrow."],
+            "Dana sends Tom their notes (by Thu 26 Nov)",
+        ),
+        (["Tom: We need to update the runbook."], "To do: update the runbook"),
+        (
+            ["Tom: The runbook of March is stale.", "Dana: I'll do that tomorrow."],
+            "Dana does that (by Thu 26 Nov) – “The runbook of March is stale.”",
+        ),
+        (
+            ["Dana: Ich werde die Rechnungen bis Freitag prüfen."],
+            "Dana: die Rechnungen prüfen (bis Fr 27. Nov.)",
+        ),
+    ],
+)
+def test_wording(lines: list[str], text: str) -> None:
+    """Whoever wasn't there knows who does what for whom, and what "that" is."""
+    assert [text] == [each.text for each in claims(*lines).actions]
+
+
 def test_without_a_start_no_day() -> None:
     """Where the meeting's day isn't known, none is made up."""
     (found,) = claims_of(talk("Dana: I'll send the draft by Friday."), Occasion()).actions

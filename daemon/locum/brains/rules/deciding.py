@@ -6,6 +6,7 @@ import re
 
 from locum.brains.rules import wording
 from locum.brains.rules.listening import Heard, Turn, part
+from locum.brains.rules.names import Cast
 from locum.brains.rules.notes import MOST, Decision, Notes, Proposal, keys, overlap
 from locum.core.minutes import Evidence
 
@@ -19,8 +20,9 @@ _STRONGLY = re.compile(
 
 
 class DecisionRules:
-    def __init__(self, notes: Notes) -> None:
+    def __init__(self, notes: Notes, cast: Cast) -> None:
         self._notes = notes
+        self._cast = cast
 
     def hear(self, turn: Turn) -> None:
         if turn.utterance.by_us:
@@ -46,7 +48,7 @@ class DecisionRules:
                 proposal.is_open = False
                 self._decide(
                     turn,
-                    proposal.sentence.text,
+                    self._worded(proposal),
                     proposal.keys,
                     [proposal.sentence.evidence, turn.heard[0].sentence.evidence],
                 )
@@ -54,6 +56,14 @@ class DecisionRules:
             return
         if objects:
             self._doubt(turn)
+
+    def _worded(self, proposal: Proposal) -> str:
+        """Word what was proposed as what is decided: "Shall we go?" is "Go"."""
+        words = self._cast.unmask(proposal.words)
+        is_told = words.casefold().startswith("wir ") or proposal.lexicon.language == "en"
+        if proposal.is_question and is_told:
+            return f"{words.rstrip(' ?!.')}."
+        return proposal.sentence.text
 
     def _doubt(self, turn: Turn) -> None:
         """Take a decision back that somebody withdraws in so many words."""
@@ -105,7 +115,7 @@ class DecisionRules:
                 proposal.is_open = False
                 self._decide(
                     turn,
-                    proposal.sentence.text,
+                    self._worded(proposal),
                     proposal.keys,
                     [proposal.sentence.evidence, sealing],
                 )
@@ -143,6 +153,7 @@ class DecisionRules:
             if same >= 0.5 or told_again or takes_back:
                 if near and not reverses and overlap(decision.keys, about) >= 0.8:
                     decision.evidence.extend(e for e in evidence if e not in decision.evidence)
+                    decision.text = wording.statement(text, lexicon)
                     return
                 decision.stands = False
                 break

@@ -9,7 +9,7 @@ _VP = r"(?P<vp>.+)"
 _LEAD = r"^(?:(?:und|also|okay|ok|oh|ah|gut|na gut|prima|super|alles klar|ja|nein|nee|klar|genau|stimmt|dann|hm+|äh|ähm|danke|in ordnung)\b[,.! ]*)*"
 
 # First persons that promise work, as heard: "ich schicke", "schick ich".
-_DO = (
+DO = (
     r"(?:schicke?|sende?|mache?|übernehme|kümmere|frage?|rufe?|schreibe?|besorge?|buche?|bestelle?|prüfe?|"
     r"erstelle?|kläre?|melde?|bereite?|organisiere?|liefere|gebe?|bringe?|hole?|reserviere?|informiere?|"
     r"spreche?|rede|schaue?|sage?|lade?|trage?|setze?|stelle?|überarbeite|aktualisiere|teste?|repariere|"
@@ -41,9 +41,9 @@ GERMAN = Lexicon(
     ),
     commit=phrase(
         rf"\bich (?:werde|verspreche,?) {_VP}",
-        rf"\bich (?P<vp>{_DO}\b.*)",
-        rf"(?P<vp>\b(?:[\wäöüß.]+ ){{1,6}}{_DO} ich\b.*)",
-        rf"^(?P<vp>{_DO} ich\b.*)",
+        rf"\bich (?P<vp>{DO}\b.*)",
+        rf"(?P<vp>\b(?:[\wäöüß.]+ ){{1,6}}{DO} ich\b.*)",
+        rf"^(?P<vp>{DO} ich\b.*)",
         r"\b(?P<vp>(?:hab|habe) ich .{0,40}(?:angebote|fertig|beisammen)\b.*)",
     ),
     weak_commit=phrase(

@@ -34,6 +34,7 @@ class Task:
     lexicon: Lexicon
     keys: frozenset[str]
     stands: bool = True
+    is_own: bool = True  #: Whether the words are the owner's own: who "I" and "you" are.
     context: str = ""  #: What was said before it, where it says too little alone.
 
     def extend(self, *evidence: Evidence) -> None:

@@ -241,6 +241,10 @@ class RequestRules:
         is_vague = lexicon.vague.search(words) is not None or not about
         if is_vague and self._ask_again(turn, heard, addressee, due):
             return
+        words = re.sub(r",? @\d+@\W*$", "", words)  # "Can you find out, Sven?"
+        is_when = pointing.WHEN.search(heard.masked) is not None
+        if is_when:
+            words = re.sub(r"^(?:have|get|see|expect)\b", "deliver", words)
         request = Request(
             turn.who,
             addressee,
@@ -252,7 +256,7 @@ class RequestRules:
             about,
             is_group=group or anybody,
             is_need=need,
-            is_when=pointing.WHEN.search(heard.masked) is not None,
+            is_when=is_when,
         )
         if is_vague or (pointing.POINTING.match(words) and len(about) <= 1):
             self._explain(turn, heard, request)
@@ -335,6 +339,7 @@ def take_on(notes: Notes, turn: Turn, request: Request) -> None:
             asker,
             request.lexicon,
             request.keys,
+            is_own=False,
             context=request.context,
         )
     )
@@ -361,4 +366,6 @@ def given(
 ) -> Task:
     """Word what the speaker of a turn says that another is to do."""
     about = keys(words, turn.lexicon)
-    return Task(owner, words, due, list(shown), turn.place, turn.who, None, turn.lexicon, about)
+    task = Task(owner, words, due, list(shown), turn.place, turn.who, None, turn.lexicon, about)
+    task.is_own = False
+    return task

@@ -147,6 +147,12 @@ class TaskRules:
 
     def _explain(self, turn: Turn, task: Task) -> None:
         """Quote what a task points at ("I'll send it"): the last that another speaker said."""
+        for own in turn.heard:
+            more = keys(own.masked, turn.lexicon) - keys(task.words, turn.lexicon)
+            if own.sentence.evidence == task.evidence[0] and len(more) >= 2:
+                task.context = own.sentence.text  # "The flyers aren't ordered, I'll do that."
+                task.keys |= more
+                return
         heard = pointing.context(turn, self._notes.recent, task.evidence[0])
         if heard is not None:
             task.context = heard.sentence.text
