@@ -69,7 +69,15 @@ def fits(day: date, said: str, *, on: date) -> bool:
 
     More lenient than `resolve_due`: any day of a stretch fits, and any fair reading.
     """
-    return any(found.reading.admits(day) for found in _all(said[:_LONGEST_TEXT], on))
+    text = said[:_LONGEST_TEXT]
+    for found in _all(text, on):
+        if found.reading.admits(day):
+            return True
+        # "Before the 14th" is the 13th to some.
+        strictly = words.BEFORE.match(text[found.start : found.end]) is not None
+        if strictly and day == found.reading.day - timedelta(days=1):
+            return True
+    return False
 
 
 def without_due(text: str, due: Due) -> str:
@@ -216,32 +224,37 @@ def _last_of(year: int, month: int) -> date:
 
 
 def _span(match: re.Match[str], on: date) -> _Reading | None:
-    """Read "(early|end of) (this|next) week|month|quarter|year"."""
+    """Read "(early|end of) (this|next) week|weekend|month|quarter|year"."""
     groups = match.groupdict()
     part = words.part(groups.get("part"))
     which = (groups.get("which2") or groups.get("which") or "").casefold()
-    if not part and not which:
-        return None
-    if which in words.PAST:
+    unit = words.UNITS[match["span"].casefold()]
+    bare = which in words.ARTICLES and unit != "weekend"
+    if which in words.PAST or (not part and (bare or not which)):
         return None
     step = 2 if words.AFTER_NEXT.match(which) else 1 if which.startswith(words.NEXT) else 0
-    unit = words.UNITS[match["span"].casefold()]
     if unit == "week":
-        monday = _monday(on) + timedelta(weeks=step)
-        shift = {"early": 1, "mid": 2}.get(part, 4)
-        day = monday + timedelta(days=shift)
-        if day < on:  # "This week", said on a Saturday.
-            day = monday + timedelta(days=6) if part != "early" else on
-        return _Reading(max(day, on), since=max(monday if part != "end" else day, on))
+        return _week(on, _monday(on) + timedelta(weeks=step), part)
     if unit == "weekend":
         sunday = _monday(on) + timedelta(weeks=step, days=6)
-        return _Reading(sunday, since=sunday - timedelta(days=2))
+        before = words.BY.search(match.string[: match.start()])
+        day = sunday - timedelta(days=2) if before else sunday
+        return _Reading(
+            max(day, on), since=min(day, sunday - timedelta(days=2)), also=(sunday,)
+        )
     if unit == "month":
         year, month = divmod(on.year * 12 + on.month - 1 + step, 12)
         return _month(year, month + 1, part)
     if unit == "quarter":
         return _quarter(on.year * 4 + (on.month - 1) // 3 + step, part)
     return _year(on.year + step, part)
+
+
+def _week(on: date, monday: date, part: str) -> _Reading:
+    day = monday + timedelta(days={"early": 1, "mid": 2}.get(part, 4))
+    if day < on and part != "early":
+        day = monday + timedelta(days=6)  # "This week", said on a Saturday.
+    return _Reading(max(day, on), since=max(day if part == "end" else monday, on))
 
 
 def _month(year: int, month: int, part: str) -> _Reading:

@@ -20,7 +20,10 @@ _NAMES = (
 WEEKDAYS = {name: n for names in _NAMES for n, name in enumerate(names)} | {
     "sonnabend": 5,
     **dict(zip(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), range(7), strict=True)),
-    "tues": 1, "weds": 2, "thur": 3, "thurs": 3,
+    "tues": 1,
+    "weds": 2,
+    "thur": 3,
+    "thurs": 3,
 }
 _FULL = _any(*_NAMES[0], *_NAMES[1], "sonnabend")
 _SHORT = _any("Mon", "Tues?", "Weds?", "Thu(?:rs?)?", "Fri", "Sat", "Sun") + r"\.?"
@@ -42,7 +45,25 @@ _SURE_MONTH = _any(
 
 NEXT = ("next", "nächst", "naechst", "following", "folgend")
 PAST = frozenset(
-    ("last", "previous", "letzten", "letzter", "letzte", "letztes", "vorigen", "voriger", "vergangenen", "vergangener", "past", "every", "each", "jeden", "jede", "jeder", "jedes")
+    (
+        "last",
+        "previous",
+        "letzten",
+        "letzter",
+        "letzte",
+        "letztes",
+        "vorigen",
+        "voriger",
+        "vergangenen",
+        "vergangener",
+        "past",
+        "every",
+        "each",
+        "jeden",
+        "jede",
+        "jeder",
+        "jedes",
+    )
 )
 _WHICH = _any(
     "next", "this", "the following", "following", "coming", "this coming", "last", "previous",
@@ -104,7 +125,7 @@ _NUMBERS = {
         "fünfzehn sechzehn siebzehn achtzehn neunzehn zwanzig"),
     )
     for n, word in enumerate(table.split())
-} | {"a": 1, "an": 1, "the": 1, "einem": 1, "einer": 1, "eine": 1, "einen": 1, "the next": 1,
+} | {"a": 1, "an": 1,  "einem": 1, "einer": 1, "eine": 1, "einen": 1,
      "thirty": 30, "sixty": 60, "ninety": 90, "dreißig": 30, "half an": 0, "half a": 0,
      "einer halben": 0, "another": 1}  # fmt: skip
 _COUNT = (
@@ -141,6 +162,9 @@ SPAN = _compiled(
     rf"(?:(?P<which>{_WHICH}|the|der|des)\s+)?"
     rf"(?P<span>{_SPANS})(?P<which2> after next)?(?:'s end)?"
 )
+ARTICLES = frozenset(("the", "der", "des"))
+BY = re.compile(r"\b(?:by|before|until|till|bis(?: zum)?|vor(?: dem)?)\s+$", re.IGNORECASE)
+BEFORE = re.compile(r"(?:before|vor)\b", re.IGNORECASE)
 AFTER_NEXT = re.compile(r" after next|übernächst")
 NUMBERED_QUARTER = _compiled(
     rf"(?:{_PART}\s*)?(?:the )?Q(?P<quarter>[1-4])(?:\s+(?P<year>20\d\d))?"
@@ -153,10 +177,14 @@ NAMED_MONTH = _compiled(
 _ORDINALS = {
     word: n
     for table in (
-        ("first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth "
-        "thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"),
-        ("erste zweite dritte vierte fünfte sechste siebte achte neunte zehnte elfte zwölfte "
-        "dreizehnte vierzehnte fünfzehnte sechzehnte siebzehnte achtzehnte neunzehnte zwanzigste"),
+        (
+            "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth "
+            "thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
+        ),
+        (
+            "erste zweite dritte vierte fünfte sechste siebte achte neunte zehnte elfte zwölfte "
+            "dreizehnte vierzehnte fünfzehnte sechzehnte siebzehnte achtzehnte neunzehnte zwanzigste"
+        ),
     )
     for n, word in enumerate(table.split(), start=1)
 }
@@ -169,7 +197,9 @@ _ORDINALS |= {"thirtieth": 30, "thirty-first": 31, "thirty first": 31,
               "dreißigste": 30, "einunddreißigste": 31}  # fmt: skip
 _ORDINALS |= {
     f"{unit}undzwanzigste": 20 + n
-    for n, unit in enumerate(["ein", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun"], start=1)
+    for n, unit in enumerate(
+        ["ein", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun"], start=1
+    )
 }
 _ORDINAL_WORD = _any(*sorted(_ORDINALS, key=len, reverse=True)) + "[nrms]?"
 _DOM = rf"(?P<dom>\d{{1,2}}(?:st|nd|rd|th)?|{_ORDINAL_WORD})"

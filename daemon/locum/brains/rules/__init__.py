@@ -27,6 +27,7 @@ from locum.core.minutes import ActionItem, Claim, Evidence, Occasion
 from locum.core.transcript import Transcript
 
 _MOST_EVIDENCE = 6
+_OTHERS = {"en": "the others", "de": "den anderen"}
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def claims_of(transcript: Transcript, occasion: Occasion) -> Claims:
     cast = Cast(transcript, occasion)
     notes = Notes(_day(occasion))
     tasks, requests = TaskRules(notes, cast), RequestRules(notes, cast)
-    decisions, questions = DecisionRules(notes), QuestionRules(notes, cast)
+    decisions, questions = DecisionRules(notes, cast), QuestionRules(notes, cast)
     for turn in turns(transcript, cast, lexicon):
         if not turn.heard:
             continue
@@ -98,10 +99,14 @@ def _some(evidence: list[Evidence]) -> tuple[Evidence, ...]:
 
 def _action(task: Task, cast: Cast) -> ActionItem:
     owner = None if task.owner is None else cast.label(task.owner)
-    listener = None if task.listener is None else task.listener
-    words = wording.in_third_person(
-        cast.unmask(task.words), speaker=listener or "", listener=listener, lexicon=task.lexicon
-    )
+    others = _OTHERS[task.lexicon.language]
+    if task.is_own:
+        first, second = None, task.listener or others
+    else:
+        first, second = task.listener or task.speaker or others, None
+        if task.listener is None:
+            second = others  # "Jonas will send you the list": whoever was listening.
+    words = wording.in_third_person(cast.unmask(task.words), first, second, task.lexicon)
     text = wording.task(owner, words, task.due, task.lexicon)
     if task.context:
         text = f"{text} – “{wording.shortened(wording.clean(task.context, task.lexicon))}”"

@@ -14,6 +14,7 @@ _REPLIES = 4
 _HEAD = 140  # Characters: who doesn't know says so at once.
 
 
+_WANTS_TO_KNOW = re.compile(r"\b(?:know|tell|say|wissen|sagen)\b", re.IGNORECASE)
 _WONDERING = re.compile(
     r"\bI (?:still )?don't know (?:whether|if) (?:there|we|they|it)\b|\bich weiß nicht, ob\b",
     re.IGNORECASE,
@@ -42,29 +43,30 @@ class QuestionRules:
         lexicon, masked = turn.lexicon, heard.masked
         if lexicon.left_open.search(masked):
             self._leave_open(Question(heard.sentence, lexicon, turn.place), [])
-            return
-        if (
-            not self._asks(turn, masked)
-            or "{" in masked
-            or lexicon.small_question.search(masked)
-        ):
-            return
+        elif self._asks(turn, masked) and self._matters(turn, heard):
+            self._notes.pending.append(Question(heard.sentence, lexicon, turn.place))
+
+    def _matters(self, turn: Turn, heard: Heard) -> bool:
+        """Whether it asks about the matter, and isn't counted elsewhere."""
+        lexicon, masked = turn.lexicon, heard.masked
+        length = len(masked.split())
+        wants = lexicon.request.search(masked) and not _WANTS_TO_KNOW.search(masked)
+        if length < 3 or (length < 4 and not keys(masked, lexicon)) or "{" in masked or wants:
+            return False
+        if lexicon.small_question.search(masked):
+            return False
         if _WONDERING.search(masked) and self._answers_one(turn):
-            return
-        if lexicon.request.search(masked) and not re.search(
-            r"\b(?:know|tell|say|wissen|sagen)\b", masked
-        ):
-            return
-        if (not keys(masked, lexicon) and len(masked.split()) < 4) or len(masked.split()) < 3:
-            return
-        if self._cast.stand_in is not None and heard.vocative == self._cast.stand_in:
-            return
-        owner = self._cast.owner_index
-        if owner is not None and owner in self._cast.named(masked):
-            return
-        if any(heard.sentence.evidence in evidence for _, evidence in self._notes.asked[-3:]):
-            return
-        self._notes.pending.append(Question(heard.sentence, lexicon, turn.place))
+            return False
+        return not self._is_ours(heard)
+
+    def _is_ours(self, heard: Heard) -> bool:
+        """Whether it is asked of the stand-in, or of whom it stands in for."""
+        ours = self._cast.stand_in
+        if ours is not None and heard.vocative == ours:
+            return True
+        if self._cast.owner_index in tuple(self._cast.named(heard.masked)):
+            return True
+        return any(heard.sentence.evidence in shown for _, shown in self._notes.asked[-3:])
 
     def _answers_one(self, turn: Turn) -> bool:
         """Whether "I don't know if …" only leaves open what was asked just before."""
@@ -76,7 +78,7 @@ class QuestionRules:
         if masked.rstrip().endswith("?") or _WONDERING.search(masked):
             return True
         # Captions without any punctuation.
-        bare = not re.search(r"[.?!]", turn.utterance.text)
+        bare = not re.search(r"[.?!]", turn.text)
         return (
             bare
             and re.match(
@@ -146,11 +148,8 @@ class QuestionRules:
             match = turn.lexicon.asked.search(heard.masked)
             if match is None and not to_us:
                 continue
-            if (
-                match is not None
-                and int(part(match, "who") or -1) != owner
-                and owner not in named
-            ):
+            who = -1 if match is None else int(part(match, "who") or -1)
+            if not (to_us or who == owner or owner in named):
                 continue
             self._note_asked(turn, n)
 

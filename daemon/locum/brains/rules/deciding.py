@@ -6,6 +6,7 @@ import re
 
 from locum.brains.rules import wording
 from locum.brains.rules.listening import Heard, Turn, part
+from locum.brains.rules.names import Cast
 from locum.brains.rules.notes import MOST, Decision, Notes, Proposal, keys, overlap
 from locum.core.minutes import Evidence
 
@@ -19,15 +20,16 @@ _STRONGLY = re.compile(
 
 
 class DecisionRules:
-    def __init__(self, notes: Notes) -> None:
+    def __init__(self, notes: Notes, cast: Cast) -> None:
         self._notes = notes
+        self._cast = cast
 
     def hear(self, turn: Turn) -> None:
         if turn.utterance.by_us:
             return
         self._answer(turn)
-        for n, heard in enumerate(turn.heard):
-            self._sentence(turn, heard, n)
+        for heard in turn.heard:
+            self._sentence(turn, heard)
 
     def _answer(self, turn: Turn) -> None:
         lexicon, head = turn.lexicon, turn.head
@@ -46,7 +48,7 @@ class DecisionRules:
                 proposal.is_open = False
                 self._decide(
                     turn,
-                    proposal.sentence.text,
+                    self._worded(proposal),
                     proposal.keys,
                     [proposal.sentence.evidence, turn.heard[0].sentence.evidence],
                 )
@@ -54,6 +56,14 @@ class DecisionRules:
             return
         if objects:
             self._doubt(turn)
+
+    def _worded(self, proposal: Proposal) -> str:
+        """Word what was proposed as what is decided: "Shall we go?" is "Go"."""
+        words = self._cast.unmask(proposal.words)
+        is_told = words.casefold().startswith("wir ") or proposal.lexicon.language == "en"
+        if proposal.is_question and is_told:
+            return f"{words.rstrip(' ?!.')}."
+        return proposal.sentence.text
 
     def _doubt(self, turn: Turn) -> None:
         """Take a decision back that somebody withdraws in so many words."""
@@ -64,12 +74,12 @@ class DecisionRules:
                 decision.stands = False
                 return
 
-    def _sentence(self, turn: Turn, heard: Heard, n: int) -> None:
+    def _sentence(self, turn: Turn, heard: Heard) -> None:
         lexicon, masked = turn.lexicon, heard.masked
         is_question = masked.rstrip().endswith("?")
-        if lexicon.sealed.search(masked) and not lexicon.undecided.search(masked):
-            if self._seal(turn, heard, n):
-                return
+        seals = lexicon.sealed.search(masked) and not lexicon.undecided.search(masked)
+        if seals and self._seal(turn, heard):
+            return
         announced = lexicon.decide.search(masked)
         if (
             announced
@@ -97,7 +107,7 @@ class DecisionRules:
             Proposal(heard.sentence, words, about, turn.place, lexicon, is_question=is_question)
         )
 
-    def _seal(self, turn: Turn, heard: Heard, n: int) -> bool:
+    def _seal(self, turn: Turn, heard: Heard) -> bool:
         """Bind "that's settled" to what it seals; answer whether it sealed anything."""
         sealing = heard.sentence.evidence
         for proposal in reversed(self._notes.proposals):
@@ -105,7 +115,7 @@ class DecisionRules:
                 proposal.is_open = False
                 self._decide(
                     turn,
-                    proposal.sentence.text,
+                    self._worded(proposal),
                     proposal.keys,
                     [proposal.sentence.evidence, sealing],
                 )
@@ -122,8 +132,8 @@ class DecisionRules:
     ) -> None:
         lexicon = turn.lexicon
         # "Then rather January. We move on the 11th": the turn takes back what the sentence names.
-        reverses = lexicon.reverse.search(f"{text} {turn.utterance.text[:300]}") is not None
-        strongly = _STRONGLY.search(turn.utterance.text[:300]) is not None
+        reverses = lexicon.reverse.search(f"{text} {turn.text[:300]}") is not None
+        strongly = _STRONGLY.search(turn.text[:300]) is not None
         for proposal in self._notes.proposals:
             proposal.is_open = False
         for decision in reversed(self._notes.decisions[-20:]):
@@ -143,6 +153,7 @@ class DecisionRules:
             if same >= 0.5 or told_again or takes_back:
                 if near and not reverses and overlap(decision.keys, about) >= 0.8:
                     decision.evidence.extend(e for e in evidence if e not in decision.evidence)
+                    decision.text = wording.statement(text, lexicon)
                     return
                 decision.stands = False
                 break

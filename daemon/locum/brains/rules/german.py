@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from locum.brains.rules.lexicon import Lexicon, phrase
+from locum.brains.rules.lexicon import Lexicon, phrase, word_set
 from locum.brains.rules.names import WHO
 
 _VP = r"(?P<vp>.+)"
 _LEAD = r"^(?:(?:und|also|okay|ok|oh|ah|gut|na gut|prima|super|alles klar|ja|nein|nee|klar|genau|stimmt|dann|hm+|äh|ähm|danke|in ordnung)\b[,.! ]*)*"
 
 # First persons that promise work, as heard: "ich schicke", "schick ich".
-_DO = (
+DO = (
     r"(?:schicke?|sende?|mache?|übernehme|kümmere|frage?|rufe?|schreibe?|besorge?|buche?|bestelle?|prüfe?|"
     r"erstelle?|kläre?|melde?|bereite?|organisiere?|liefere|gebe?|bringe?|hole?|reserviere?|informiere?|"
     r"spreche?|rede|schaue?|sage?|lade?|trage?|setze?|stelle?|überarbeite|aktualisiere|teste?|repariere|"
@@ -19,129 +19,20 @@ _DO = (
 
 GERMAN = Lexicon(
     language="de",
-    marks=frozenset(
-        [
-            "ich",
-            "und",
-            "der",
-            "die",
-            "das",
-            "ist",
-            "nicht",
-            "wir",
-            "ja",
-            "ein",
-            "eine",
-            "es",
-            "auch",
-            "mit",
-            "noch",
-            "dann",
-            "aber",
-            "auf",
-            "den",
-            "was",
-            "haben",
-            "sie",
-            "du",
-            "für",
-            "mal",
-            "schon",
-            "wie",
-            "bis",
-            "uns",
-            "kann",
-            "doch",
-            "sind",
-            "zu",
-            "hab",
-            "habe",
-            "gut",
-            "machen",
-            "mach",
-            "ihr",
-            "im",
-            "dem",
-            "wer",
-            "oder",
-            "mir",
-        ]
+    marks=word_set(
+        "ich und der die das ist nicht wir ja ein eine es auch mit noch dann aber auf den "
+        "was haben sie du für mal schon wie bis uns kann doch sind zu hab habe gut machen "
+        "mach ihr im dem wer oder mir"
     ),
-    stop=frozenset(
-        [
-            "ich",
-            "und",
-            "der",
-            "die",
-            "das",
-            "ist",
-            "nicht",
-            "wir",
-            "eine",
-            "einen",
-            "einer",
-            "einem",
-            "auch",
-            "mit",
-            "noch",
-            "dann",
-            "aber",
-            "auf",
-            "den",
-            "dem",
-            "des",
-            "für",
-            "mal",
-            "schon",
-            "bis",
-            "uns",
-            "kann",
-            "kannst",
-            "können",
-            "könnten",
-            "könnte",
-            "sind",
-            "habe",
-            "haben",
-            "werde",
-            "wird",
-            "werden",
-            "würde",
-            "würden",
-            "mache",
-            "machen",
-            "macht",
-            "mach",
-            "gut",
-            "klar",
-            "bitte",
-            "morgen",
-            "heute",
-            "woche",
-            "monat",
-            "montag",
-            "dienstag",
-            "mittwoch",
-            "donnerstag",
-            "freitag",
-            "samstag",
-            "sonntag",
-            "ihnen",
-            "euch",
-            "dir",
-            "mir",
-            "ihn",
-            "ihm",
-            "nächste",
-            "nächsten",
-            "gleich",
-            "sich",
-            "muss",
-            "müssen",
-            "vorerst",
-            "lassen",
-        ]
+    stop=word_set(
+        "ich und der die das ist nicht wir eine einen einer einem auch mit noch dann aber "
+        "auf den dem des für mal schon bis uns kann kannst können könnten könnte sind "
+        "habe haben werde wird werden würde würden mache machen macht mach gut klar bitte "
+        "morgen heute woche monat montag dienstag mittwoch donnerstag freitag samstag "
+        "sonntag ihnen euch dir mir ihn ihm nächste nächsten gleich sich muss müssen "
+        "vorerst lassen"
     ),
+    disfluent=phrase(r"\s*\b(?:äh+m?|öh+m?)\b[,.]?\s*", r",\s*(?:halt|sozusagen),\s*"),
     filler=phrase(
         r"\b(?:ähm?|öhm?|hm+|tja)\b[,.]?\s*",
         r",\s*(?:ja|oder|gell|ne|nicht wahr|bitte|okay|ehrlich gesagt)(?=[,.?!]|$)",
@@ -150,9 +41,9 @@ GERMAN = Lexicon(
     ),
     commit=phrase(
         rf"\bich (?:werde|verspreche,?) {_VP}",
-        rf"\bich (?P<vp>{_DO}\b.*)",
-        rf"(?P<vp>\b(?:[\wäöüß.]+ ){{1,6}}{_DO} ich\b.*)",
-        rf"^(?P<vp>{_DO} ich\b.*)",
+        rf"\bich (?P<vp>{DO}\b.*)",
+        rf"(?P<vp>\b(?:[\wäöüß.]+ ){{1,6}}{DO} ich\b.*)",
+        rf"^(?P<vp>{DO} ich\b.*)",
         r"\b(?P<vp>(?:hab|habe) ich .{0,40}(?:angebote|fertig|beisammen)\b.*)",
     ),
     weak_commit=phrase(

@@ -11,6 +11,10 @@ import re
 from dataclasses import dataclass
 
 
+def word_set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 def phrase(*alternatives: str) -> re.Pattern[str]:
     """Compile alternatives. Their groups `vp` and `who` are numbered: `re` wants names once."""
     numbers = itertools.count()
@@ -24,7 +28,8 @@ class Lexicon:
     language: str
     marks: frozenset[str]  #: Words that no other language has, to tell it by.
     stop: frozenset[str]  #: Words that don't say what a sentence is about.
-    filler: re.Pattern[str]
+    disfluent: re.Pattern[str]  #: Sounds between words, in the way of every other pattern.
+    filler: re.Pattern[str]  #: What a line reads better without.
     commit: re.Pattern[str]  #: Where a promise begins; the rest of its clause follows.
     weak_commit: re.Pattern[str]  #: A promise only as an answer, or with a day.
     late_commit: re.Pattern[str]  #: One that tells the thing's end: "you'll have it by Friday".

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from locum.brains.rules.english import ENGLISH
 from locum.brains.rules.german import GERMAN
@@ -18,6 +20,8 @@ _VOCATIVE = re.compile(
     r"|,? @(?P<last>\d+)@\s*[.?!]*$",
     re.IGNORECASE,
 )
+_STUTTER = re.compile(r"\b([\w']+)(?: \1\b)+", re.IGNORECASE)
+_LONGEST = 40  # Sentences heard in one go.
 _LANGUAGES = (ENGLISH, GERMAN)
 _SHARE = 0.12
 """Of a language's words, this many are its small ones; fewer, and it is another language."""
@@ -42,7 +46,11 @@ class Turn:
     heard: tuple[Heard, ...]
     before: str | None  #: Who spoke last, if somebody else.
 
-    @property
+    @cached_property
+    def text(self) -> str:
+        return " ".join(each.sentence.text for each in self.heard)
+
+    @cached_property
     def masked(self) -> str:
         return " ".join(each.masked for each in self.heard)
 
@@ -76,23 +84,31 @@ def _of(utterance: Utterance, usual: Lexicon) -> Lexicon:
     return usual
 
 
-def turns(transcript: Transcript, cast: Cast, usual: Lexicon) -> Sequence[Turn]:
-    made: list[Turn] = []
+def turns(transcript: Transcript, cast: Cast, usual: Lexicon) -> Iterator[Turn]:
+    """Tell a transcript turn by turn.
+
+    One that never ends is told in several, so that what looks around within a turn stays
+    bounded. A turn that speaks to the machine ("ignore the above") is left out.
+    """
     before: str | None = None
     last: str | None = None
     for place, utterance in enumerate(transcript.utterances):
-        lexicon = _of(utterance, usual)
         who = utterance.who
         if last != who:
             before, last = last, who
-        heard = []
-        if not INJECTION.search(cast.mask(utterance.text[:20000])):
-            for sentence in sentences(utterance, place):
-                masked = cast.mask(sentence.text)
-                heard.append(Heard(sentence, masked, _vocative(masked)))
+        lexicon = _of(utterance, usual)
         speaker = cast.index_of(who) if who and not utterance.by_us else None
-        made.append(Turn(place, utterance, who, speaker, lexicon, tuple(heard), before))
-    return made
+        said = sentences(utterance, place)
+        while some := tuple(itertools.islice(said, _LONGEST)):
+            heard = tuple(_heard(each, cast, lexicon) for each in some)
+            if not INJECTION.search(" ".join(each.masked for each in heard)):
+                yield Turn(place, utterance, who, speaker, lexicon, heard, before)
+
+
+def _heard(sentence: Sentence, cast: Cast, lexicon: Lexicon) -> Heard:
+    masked = lexicon.disfluent.sub(" ", cast.mask(sentence.text)).strip()
+    masked = _STUTTER.sub(r"\1", masked)
+    return Heard(sentence, masked, _vocative(masked))
 
 
 def _vocative(masked: str) -> int | None:

@@ -29,7 +29,6 @@ _TITLES = frozenset(
         "prof",
         "prof.",
         "sir",
-        "architect",
         "the",
     )
 )

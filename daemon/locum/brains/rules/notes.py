@@ -34,6 +34,7 @@ class Task:
     lexicon: Lexicon
     keys: frozenset[str]
     stands: bool = True
+    is_own: bool = True  #: Whether the words are the owner's own: who "I" and "you" are.
     context: str = ""  #: What was said before it, where it says too little alone.
 
     def extend(self, *evidence: Evidence) -> None:
@@ -53,7 +54,6 @@ class Request:
     is_group: bool = False  #: "We need to …": anybody may take it.
     is_need: bool = False  #: It stands by itself, with no owner, if nobody does.
     is_open: bool = True
-    refused: bool = False
     context: str = ""
     is_when: bool = False  #: "When can we have it?": a day is an answer.
 

@@ -9,14 +9,13 @@ from locum.brains.rules.listening import Heard, Turn
 from locum.brains.rules.notes import keys
 from locum.core.minutes import Evidence
 
-
 IS_STATE = re.compile(
     r"^(?:probably|likely|never|not|be (?!in touch|responsible)|have to wait|love|like|hate|know|want|need|come|win|lose|see|"
     r"think|cost|happen|join|leave|arrive|start an|send heartbeats|become|stay|remain|both|all|always|only|continue|work with)\b",
     re.IGNORECASE,
 )
 POINTING = re.compile(
-    r"\w+(?: (?:to|ich|about|for|with))?(?: (?:ich|auch|dann|noch))? (?:it|him|her|them|that|this|there|one|es|sie|ihn|das|die|den)\b",
+    r"\w+(?: (?:to|ich|about|for|with))?(?: (?:ich|auch|dann|noch))? (?:it|him|her|them|that|this|those|these|there|one|es|sie|ihn|das|die|den)\b",
     re.IGNORECASE,
 )
 CORRECTING = re.compile(

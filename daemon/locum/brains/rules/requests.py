@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from locum.brains.rules import pointing
-from locum.brains.rules.lexicon import Lexicon
 from locum.brains.rules.listening import Heard, Turn, part
 from locum.brains.rules.names import Cast
 from locum.brains.rules.notes import Notes, Request, Task, keys, overlap
 from locum.core.minutes import Evidence
 from locum.core.when import Due
+
+_ANYBODY = re.compile(r"\b(?:someone|somebody|anyone|anybody|jemand|who|wer)\b", re.IGNORECASE)
+
+
+class _Reply(NamedTuple):
+    """What a turn says to what was asked before it."""
+
+    takes: bool  #: In so many words: "I'll do it".
+    refuses: bool
+    accepts: bool
+    hedged: bool
 
 
 class RequestRules:
@@ -46,7 +57,7 @@ class RequestRules:
         words = words if end is None else words[: end.start()]
         if lexicon.work.search(words) is None:
             return
-        due = self._notes.due(turn.utterance.text)
+        due = self._notes.due(turn.text)
         shown = [heard.sentence.evidence]
         if due is not None and due.said not in heard.sentence.text:
             shown.extend(h.sentence.evidence for h in turn.heard if due.said in h.sentence.text)
@@ -66,45 +77,44 @@ class RequestRules:
                 return
 
     def _answer(self, turn: Turn) -> None:
-        lexicon, head = turn.lexicon, turn.head
-        takes = lexicon.take.search(head)
-        refuses = lexicon.refuse.search(head) and not takes
-        accepts = (
-            lexicon.accept.search(head) and not refuses and not pointing.PLEASED.match(head)
-        )
-        if (
-            refuses
-            and len(turn.heard) > 1
-            and any(lexicon.take.search(each.masked) for each in turn.heard[1:])
-        ):
-            takes = lexicon.take.search(turn.heard[1].masked)
+        reply = self._reply(turn)
         for request in self._notes.waiting(turn):
-            if request.asker == turn.who:
-                if takes and request.is_group:
-                    take_on(self._notes, turn, request)
-                    return
+            if request.asker == turn.who and not (reply.takes and request.is_group):
                 continue
-            if lexicon.done.search(turn.masked):
+            if request.asker != turn.who and turn.lexicon.done.search(turn.masked):
                 request.is_open = False
                 return
-            ours = request.addressee is None or request.addressee == turn.speaker
-            if (takes or self._could(turn, request)) or (
-                accepts and ours and not request.is_group
-            ):
-                if self._hedged(turn, lexicon, head):
+            if self._is_taken(turn, request, reply):
+                if reply.hedged:
                     continue
                 take_on(self._notes, turn, request)
                 return
-            if request.is_when and self._notes.due(turn.utterance.text) is not None and ours:
-                take_on(self._notes, turn, request)
-                return
-            if refuses and ours:
-                request.refused = True
-                if request.addressee is None and not request.is_group:
-                    request.is_open = False
-                elif not request.is_group:
+            if reply.refuses and request.addressee in (None, turn.speaker):
+                if not request.is_group:
+                    # Nobody in particular was asked, and somebody said no; or now anybody may.
+                    request.is_open = request.addressee is not None
                     request.addressee = None
                 return
+
+    def _is_taken(self, turn: Turn, request: Request, reply: _Reply) -> bool:
+        if reply.takes or self._could(turn, request):
+            return True
+        if request.addressee not in (None, turn.speaker):
+            return False
+        if request.is_when and self._notes.due(turn.text) is not None:
+            return True
+        return reply.accepts and not request.is_group
+
+    @staticmethod
+    def _reply(turn: Turn) -> _Reply:
+        lexicon, head = turn.lexicon, turn.head
+        takes = lexicon.take.search(head) is not None
+        refuses = lexicon.refuse.search(head) is not None and not takes
+        accepts = lexicon.accept.search(head) is not None and not pointing.PLEASED.match(head)
+        hedged = lexicon.hedge.search(turn.masked) is not None and not takes
+        if refuses:  # "No, leave it, I'll do it."
+            takes = any(lexicon.take.search(each.masked) for each in turn.heard[1:2])
+        return _Reply(takes, refuses, accepts and not refuses, hedged)
 
     @staticmethod
     def _could(turn: Turn, request: Request) -> bool:
@@ -122,13 +132,9 @@ class RequestRules:
                 return True
         return False
 
-    @staticmethod
-    def _hedged(turn: Turn, lexicon: Lexicon, head: str) -> bool:
-        return lexicon.hedge.search(turn.masked) is not None and not lexicon.take.search(head)
-
     def _tell_day(self, turn: Turn) -> None:
         """Take "By Wednesday, please" or "make it Monday" for the day of what was just promised."""
-        text = turn.utterance.text
+        text = turn.text
         if len(text.split()) > 16 or self._notes.answered is not None:
             return
         due = self._notes.due(text)
@@ -146,9 +152,7 @@ class RequestRules:
         ):
             return
         before = self._notes.recent[-1] if self._notes.recent else None
-        was_asked = (
-            before is not None and pointing.WHEN_ASKED.search(before.utterance.text) is not None
-        )
+        was_asked = before is not None and pointing.WHEN_ASKED.search(before.text) is not None
         if turn.lexicon.commit.search(turn.masked):
             return
         for request in self._notes.waiting(turn)[:1]:
@@ -228,84 +232,85 @@ class RequestRules:
         self, turn: Turn, heard: Heard, words: str, *, group: bool, need: bool
     ) -> None:
         lexicon = turn.lexicon
-        addressee = heard.vocative
-        named = re.match(r".*?@(\d+)@,? (?:will|can|could|would) you", heard.masked)
-        if addressee is None and named:
-            addressee = int(named[1])
-        if addressee is None:
-            addressee = next((h.vocative for h in turn.heard if h.vocative is not None), None)
-        if addressee is not None and addressee == turn.speaker:
-            addressee = None
-        anybody = re.search(
-            r"\b(?:someone|somebody|anyone|anybody|jemand|who|wer)\b",
-            heard.masked,
-            re.IGNORECASE,
-        )
+        addressee = self._addressee(turn, heard)
+        anybody = _ANYBODY.search(heard.masked) is not None
         if addressee is not None and not anybody:
             group = need = False
-        elif anybody and not group:
-            group = True
         due = self._notes.due(heard.sentence.text)
         about = keys(words, lexicon)
-        evidence = [heard.sentence.evidence]
-        if lexicon.vague.search(words) or not about:
-            before = next((r for r in self._notes.waiting(turn)), None)
-            if before is not None:
-                before.addressee = addressee
-                before.is_group = before.is_group and addressee is None
-                before.asker, before.place = turn.who, turn.place
-                before.due = due or before.due
-                before.evidence.append(heard.sentence.evidence)
-                return
+        is_vague = lexicon.vague.search(words) is not None or not about
+        if is_vague and self._ask_again(turn, heard, addressee, due):
+            return
+        words = re.sub(r",? @\d+@\W*$", "", words)  # "Can you find out, Sven?"
+        is_when = pointing.WHEN.search(heard.masked) is not None
+        if is_when:
+            words = re.sub(r"^(?:have|get|see|expect)\b", "deliver", words)
         request = Request(
             turn.who,
             addressee,
             words,
             due,
-            evidence,
+            [heard.sentence.evidence],
             turn.place,
             lexicon,
             about,
-            is_group=group,
+            is_group=group or anybody,
             is_need=need,
+            is_when=is_when,
         )
-        request.is_when = pointing.WHEN.search(heard.masked) is not None
-        if lexicon.vague.search(words) or (pointing.POINTING.match(words) and len(about) <= 1):
-            said = pointing.context(turn, self._notes.recent, heard.sentence.evidence)
-            if said is not None:
-                evidence.insert(0, said.sentence.evidence)
-                request.context = said.sentence.text
-                request.keys |= keys(said.masked, lexicon)
-                request.due = due or self._notes.due(said.sentence.text)
+        if is_vague or (pointing.POINTING.match(words) and len(about) <= 1):
+            self._explain(turn, heard, request)
         self._notes.requests.append(request)
-        is_work = due is not None or lexicon.work.search(words) is not None
-        if (
-            need
-            and is_work
-            and not lexicon.hedge.search(heard.masked)
-            and not heard.masked.rstrip().endswith("?")
-        ):
-            same = self._notes.same(None, about)
-            if same is None:
-                self._notes.add(
-                    Task(
-                        None,
-                        words,
-                        due,
-                        list(evidence),
-                        turn.place,
-                        turn.who,
-                        None,
-                        lexicon,
-                        about,
-                    )
-                )
+        if need and (due is not None or lexicon.work.search(words) is not None):
+            self._note_need(turn, heard, request)
+
+    @staticmethod
+    def _addressee(turn: Turn, heard: Heard) -> int | None:
+        """Answer who is asked by name, in the sentence or around it."""
+        named = re.match(r".{0,200}?@(\d+)@,? (?:will|can|could|would) you", heard.masked)
+        found = heard.vocative
+        if found is None and named:
+            found = int(named[1])
+        if found is None:
+            found = next((h.vocative for h in turn.heard if h.vocative is not None), None)
+        return None if found == turn.speaker else found
+
+    def _ask_again(
+        self, turn: Turn, heard: Heard, addressee: int | None, due: Due | None
+    ) -> bool:
+        """Put "can you do that?" to what was asked before; answer whether there was anything."""
+        before = next(iter(self._notes.waiting(turn)), None)
+        if before is None:
+            return False
+        before.addressee = addressee
+        before.is_group = before.is_group and addressee is None
+        before.asker, before.place = turn.who, turn.place
+        before.due = due or before.due
+        before.evidence.append(heard.sentence.evidence)
+        return True
+
+    def _explain(self, turn: Turn, heard: Heard, request: Request) -> None:
+        said = pointing.context(turn, self._notes.recent, heard.sentence.evidence)
+        if said is not None:
+            request.evidence.insert(0, said.sentence.evidence)
+            request.context = said.sentence.text
+            request.keys |= keys(said.masked, turn.lexicon)
+            request.due = request.due or self._notes.due(said.sentence.text)
+
+    def _note_need(self, turn: Turn, heard: Heard, request: Request) -> None:
+        """Note "we need to …" as a task that is nobody's yet."""
+        if turn.lexicon.hedge.search(heard.masked) or heard.masked.rstrip().endswith("?"):
+            return
+        if self._notes.same(None, request.keys) is None:
+            task = given(turn, None, request.words, request.due, request.evidence)
+            task.context = request.context
+            self._notes.add(task)
 
 
 def take_on(notes: Notes, turn: Turn, request: Request) -> None:
     """Make the speaker's task of what was asked."""
     request.is_open = False
-    day = notes.due(turn.utterance.text)
+    day = notes.due(turn.text)
     shown = [h.sentence.evidence for h in turn.heard[:2]]
     asker = request.asker if request.asker != turn.who else None
     same = notes.same(turn.speaker, request.keys)
@@ -334,6 +339,7 @@ def take_on(notes: Notes, turn: Turn, request: Request) -> None:
             asker,
             request.lexicon,
             request.keys,
+            is_own=False,
             context=request.context,
         )
     )
@@ -360,4 +366,6 @@ def given(
 ) -> Task:
     """Word what the speaker of a turn says that another is to do."""
     about = keys(words, turn.lexicon)
-    return Task(owner, words, due, list(shown), turn.place, turn.who, None, turn.lexicon, about)
+    task = Task(owner, words, due, list(shown), turn.place, turn.who, None, turn.lexicon, about)
+    task.is_own = False
+    return task

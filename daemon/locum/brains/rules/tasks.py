@@ -147,6 +147,12 @@ class TaskRules:
 
     def _explain(self, turn: Turn, task: Task) -> None:
         """Quote what a task points at ("I'll send it"): the last that another speaker said."""
+        for own in turn.heard:
+            more = keys(own.masked, turn.lexicon) - keys(task.words, turn.lexicon)
+            if own.sentence.evidence == task.evidence[0] and len(more) >= 2:
+                task.context = own.sentence.text  # "The flyers aren't ordered, I'll do that."
+                task.keys |= more
+                return
         heard = pointing.context(turn, self._notes.recent, task.evidence[0])
         if heard is not None:
             task.context = heard.sentence.text
@@ -223,29 +229,13 @@ class TaskRules:
                 self._notes.drop_need(request)
                 words, about, due = request.words, request.keys, due or request.due
                 evidence = [*request.evidence, heard.sentence.evidence]
-                self._notes.add(
-                    Task(
-                        index, words, due, evidence, turn.place, turn.who, None, lexicon, about
-                    )
-                )
+                self._notes.add(given(turn, index, words, due, evidence))
                 return
         if same is not None:
             same.due = due or same.due
             same.extend(heard.sentence.evidence)
             return
-        self._notes.add(
-            Task(
-                index,
-                words,
-                due,
-                [heard.sentence.evidence],
-                turn.place,
-                turn.who,
-                None,
-                lexicon,
-                about,
-            )
-        )
+        self._notes.add(given(turn, index, words, due, [heard.sentence.evidence]))
 
     def _named_before(self, turn: Turn, heard: Heard) -> int | None:
         """Answer whom "he" means: whoever was named last in the same breath."""
@@ -279,25 +269,12 @@ class TaskRules:
             ):
                 continue
             due = self._notes.due(heard.sentence.text)
-            about = keys(words, turn.lexicon)
-            self._notes.add(
-                Task(
-                    owner,
-                    words,
-                    due,
-                    [heard.sentence.evidence],
-                    turn.place,
-                    turn.who,
-                    None,
-                    turn.lexicon,
-                    about,
-                )
-            )
+            self._notes.add(given(turn, owner, words, due, [heard.sentence.evidence]))
 
     def _owner_before(self, turn: Turn, heard: Heard) -> int | None:
         owner = self._cast.owner_index
         for each in turn.heard:
-            if owner in self._cast.named(each.masked):
+            if owner in tuple(self._cast.named(each.masked)):
                 return owner
             if each is heard:
                 break

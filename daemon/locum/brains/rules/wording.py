@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from locum.brains.rules.german import DO
 from locum.brains.rules.lexicon import Lexicon
 from locum.core.when import Due, without_due
 
@@ -88,7 +89,14 @@ def _third(words: str) -> str:
     first, _, rest = words.partition(" ")
     while first.casefold() in _LEADING and rest:
         first, _, rest = rest.partition(" ")
+    rest = _AND.sub(lambda match: f"{match[1]}{_conjugated(match[2])}", rest)
     return f"{_conjugated(first)} {rest}".strip()
+
+
+_AND = re.compile(
+    r"(\band (?:then )?)(get|link|send|write|put|make|check|come|let|give|ask|tell|call|post|share|file|"
+    r"circulate|report|add|update|upload|publish|mail|forward|bring|book|order|fix|test|try)\b"
+)
 
 
 def _conjugated(verb: str) -> str:
@@ -123,33 +131,54 @@ def _german(words: str) -> str:
         )
 
     first, _, rest = words.partition(" ")
-    if re.fullmatch(r"[a-zäöüß]+e", first.casefold()) or first.casefold() in _GERMAN:
+    if re.fullmatch(DO, first, re.IGNORECASE) or first.casefold() in _GERMAN:
         return f"{re.sub('.+', turned, first)} {rest}".strip()
     return words
 
 
-def in_third_person(words: str, *, speaker: str, listener: str | None, lexicon: Lexicon) -> str:
-    """Turn "I", "me" and "you" into whom they mean."""
+def in_third_person(words: str, first: str | None, second: str | None, lexicon: Lexicon) -> str:
+    """Turn "I" and "you" into whom they mean: a name, or None for whose task it is."""
     if lexicon.language == "de":
-        others = listener or "den anderen"
-        turned = re.sub(r"\b(?:dir|Ihnen|euch)\b", others, words)
-        turned = re.sub(r"\b(?:mir)\b", speaker, turned)
-        turned = re.sub(r"\bmein(e|en|em|er|es)?\b", r"sein\1", turned)
-        return re.sub(r"\bmich\b", "sich", turned)
-    others = listener or "the others"
-    for pattern, meant in (
-        (r"\bmyself\b", "themselves"),
-        (r"\b(?:my|mine)\b", "their"),
-        (r"\bI'(?:ve|m|d|ll)\b", "they"),
-        (r"\bI\b", "they"),
-        (r"\bme\b", speaker or "them"),
-        (r"\byour\b", f"{listener}'s" if listener else "the others'"),
-        (r"\byou\b", others),
-    ):
-        words = re.sub(
-            pattern,
-            meant.replace("\\", ""),
-            words,
-            flags=re.IGNORECASE if len(pattern) > 8 else 0,
+        for pattern, name in (
+            (r"\b(?:mir|mich)\b", first),
+            (r"\b(?:dir|dich|euch|Ihnen)\b", second),
+        ):
+            words = re.sub(pattern, _literal(name or "sich"), words)
+        return re.sub(
+            r"\bmein(e|en|em|er|es)?\b", r"sein\1" if first is None else r"\g<0>", words
         )
+    for person, name in (("I|me|my|mine|myself", first), ("you|your|yours|yourself", second)):
+        mine, whose, subject = _forms(name)
+        for pattern, form in zip(
+            _FORMS[person], (subject, mine, whose, whose, mine), strict=True
+        ):
+            words = re.sub(pattern, _literal(form), words)
     return words
+
+
+_FORMS = {
+    "I|me|my|mine|myself": (
+        r"\b[Ii](?:'(?:ll|ve|m|d))?(?= \w)",
+        r"\bme\b",
+        r"\bmy\b",
+        r"\bmine\b",
+        r"\bmyself\b",
+    ),
+    "you|your|yours|yourself": (
+        r"(?!)",
+        r"\byou(?:'(?:ll|ve|re|d))?\b",
+        r"\byour\b",
+        r"\byours\b",
+        r"\byourself\b",
+    ),
+}
+
+
+def _forms(name: str | None) -> tuple[str, str, str]:
+    if name is None:
+        return "them", "their", "they"
+    return name, f"{name}'" if name.endswith("s") else f"{name}'s", name
+
+
+def _literal(text: str) -> str:
+    return text.replace("\\", r"\\")
