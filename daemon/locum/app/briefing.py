@@ -25,7 +25,7 @@ from locum.briefing import (
 from locum.config.model import Config, WorkspaceTable
 from locum.core.briefing import Briefing, Piece, compile_briefing, gives_orders
 from locum.core.compartments import INTERNAL
-from locum.core.model import CalendarEvent, Code, Decision, Meeting, Platform, Room
+from locum.core.model import CalendarEvent, Code, Decision, Meeting, Person, Platform, Room
 from locum.core.remembered import Compartment, Kind, Remembered, Standing
 from locum.errors import LocumError
 from locum.memory import Boundaries
@@ -105,6 +105,16 @@ class Desk:
         for read in readers:
             try:
                 found += read()
+            except LocumError as error:
+                _log.warning("briefing_source_failed", problem=str(error))
+        return tuple(found)
+
+    def contacts(self) -> tuple[Person, ...]:
+        """Answer the people that are known, to tell who spoke. Blocking; raises nothing."""
+        found: list[Person] = []
+        for path in self.config.contacts.files:
+            try:
+                found += (contact.person for contact in read_contacts(path))
             except LocumError as error:
                 _log.warning("briefing_source_failed", problem=str(error))
         return tuple(found)

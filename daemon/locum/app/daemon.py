@@ -11,7 +11,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -44,7 +44,8 @@ from locum.config.store import ConfigStore, Reload, ReloadOutcome
 from locum.config.watch import watch
 from locum.control import ControlServer
 from locum.controller import Controller, Setting
-from locum.core.model import CalendarRef, Judged, SessionKey
+from locum.core.model import CalendarRef, Judged, Meeting, SessionKey
+from locum.core.transcript import Transcript, Utterance
 from locum.debrief import Debrief
 from locum.dispatch import InProcess
 from locum.errors import LocumError, TransientError
@@ -149,7 +150,7 @@ class Daemon:
             setting=self._workshop.gathering(config),
             on_news=self._news_came,
         )
-        self._debrief.transcribe = transcribed
+        self._debrief.transcribe = self._transcribed
         self._debrief.awaited = self._gathering.awaited
         self._debrief.none_from = self._gathering.none_from
         self._push = Push(
@@ -325,6 +326,9 @@ class Daemon:
             wardrobe=self._keeper.wardrobe,
             brief=self._desk.brief,
         )
+
+    def _transcribed(self, said: Sequence[Utterance], meeting: Meeting) -> Transcript:
+        return transcribed(said, meeting, contacts=self._desk.contacts())
 
     def _standing_changed(self) -> None:
         """Decide anew: somebody may go who might not, or the other way round."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-import enum
 import sys
 from collections.abc import Sequence
-from datetime import date, datetime, timezone
+from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +22,7 @@ _SUMMARISE = epilog(
     "locum summarise meeting.vtt",
     'locum summarise meeting.vtt --owner "Anna Weber" --start 2026-11-23T10:00+01:00',
     "locum summarise notes.txt --json | jq '.actions'",
+    "locum summarise --show-template > summary.md.j2",
     'locum summarise meeting.vtt --ask "What did Ben say about the budget?"',
     exits="0 done, 1 the file can't be read, or doesn't tell what was asked",
 )
@@ -35,17 +34,18 @@ def add_to(app: typer.Typer) -> None:
     )(summarise)
 
 
-def summarise(
+def summarise(  # noqa: PLR0913 - One an option.
     *,
     file: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
             metavar="FILE",
             help="WebVTT, SRT, QMSum's JSON, or lines of the form `Speaker: text`; - is stdin.",
             readable=False,  # It is read later, by code that says what to do.
             allow_dash=True,
+            show_default=False,
         ),
-    ],
+    ] = None,
     title: Annotated[str, typer.Option(help="What the meeting was called.")] = "",
     owner: Annotated[
         str, typer.Option(metavar="NAME", help="Whose questions and tasks to look out for.")
@@ -62,6 +62,13 @@ def summarise(
         str, typer.Option(metavar="QUESTION", help="Answer this from the transcript instead.")
     ] = "",
     json: JsonOption = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema of filed summaries.")
+    ] = False,
+    show_template: Annotated[
+        bool,
+        typer.Option("--show-template", help="Print the template of filed summaries (jinja2)."),
+    ] = False,
     config: UnusedConfigOption = None,
 ) -> None:
     """Write up a meeting from its transcript, on this machine, without a language model.
@@ -70,7 +77,21 @@ def summarise(
     shown below it, and in the JSON.
     """
     del config
+    from locum import rendering
+
+    if schema:
+        out_json(rendering.json_schema())
+    elif show_template:
+        typer.echo(rendering.shipped_template(), nl=False)
+    elif file is None:
+        raise typer.BadParameter("name a file with a transcript, or - for stdin")
+    else:
+        _summarise(file, title=title, owner=owner, start=start, ask=ask, json=json)
+
+
+def _summarise(file: Path, *, title: str, owner: str, start: str, ask: str, json: bool) -> None:
     from locum.core.minutes import Occasion
+    from locum.rendering.twin import minutes_as_json
     from locum.transcripts.files import MIDNIGHT, read_stream, read_transcript
 
     began = _instant(start) if start else None
@@ -94,7 +115,7 @@ def summarise(
     with working(f"Summarising {transcript.words:,} words"):
         minutes = minutes_of(transcript, occasion)
     if json:
-        out_json(_as_json(minutes))
+        out_json(minutes_as_json(minutes))
     else:
         _show(minutes, title or file.stem)
 
@@ -114,7 +135,8 @@ def _answer(question: str, transcript: Transcript, title: str, *, as_json: bool)
 
     answer = Reader(passages_of(transcript, title)).answer(question)
     if as_json:
-        out_json(None if answer is None else _as_json(answer))
+        told = None if answer is None else {"text": answer.text, "cited": list(answer.cited)}
+        out_json(told)
     if answer is None:
         say("The transcript doesn't tell. Ask with words that were used in it.")
         raise typer.Exit(FAILED)
@@ -124,20 +146,6 @@ def _answer(question: str, transcript: Transcript, title: str, *, as_json: bool)
         for cited in answer.cited:
             said = transcript.by_id[cited]
             out(f"  [{cited}] {one_line(said.who or '?')}: {one_line(said.text)}")
-
-
-def _as_json(value: Any) -> Any:
-    """Answer dataclasses as what JSON has, their field names as they are."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: _as_json(getattr(value, field.name))
-            for field in dataclasses.fields(value)
-        }
-    if isinstance(value, tuple | list):
-        return [_as_json(each) for each in value]
-    if isinstance(value, date):  # An instant is one, too.
-        return value.isoformat()
-    return value.value if isinstance(value, enum.Enum) else value
 
 
 # ── for people ───────────────────────────────────────────────────────────────────────────

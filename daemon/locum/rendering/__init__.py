@@ -1,6 +1,12 @@
 """Summaries as people and scripts read them: Markdown by a template, and a JSON twin."""
 
-from locum.rendering.template import Renderer, TemplateProblemError, as_html, as_markdown
+from locum.rendering.template import (
+    Renderer,
+    TemplateProblemError,
+    as_html,
+    as_markdown,
+    shipped_template,
+)
 from locum.rendering.twin import SCHEMA_VERSION, as_json, json_schema
 
 __all__ = [
@@ -11,4 +17,5 @@ __all__ = [
     "as_json",
     "as_markdown",
     "json_schema",
+    "shipped_template",
 ]
