@@ -98,7 +98,7 @@ ENGLISH = Lexicon(
         r"I'd be happy to(?!.*I guess)|count me in|mine\b|I volunteer)"
     ),
     request=phrase(
-        rf"\b(?:can|could|would|will) (?:you|someone|somebody|anyone|anybody) (?:also |please |maybe |perhaps |kindly |then |again |quickly )*{_VP}",
+        rf"(?<!what )(?<!how )(?<!why )(?<!where )(?<!who )(?<!when )(?<!which )\b(?:can|could|would|will) (?:you|someone|somebody|anyone|anybody) (?:also |please |maybe |perhaps |kindly |then |again |quickly )*{_VP}",
         r"\bwould you mind (?P<vp>\w+ing .+)",
         r"\bI (?:need|want|would like|'d like) you to (?P<vp>.+)",
         r"\bplease,? (?P<vp>(?!\w+ (?:don't|do not))\w+ .+)",
@@ -139,7 +139,7 @@ ENGLISH = Lexicon(
         r"register|apply|train|translate|proofread|archive|back up|delete|rotate|patch|deploy|measure|count|move the|create|add|remove|print|file)\b"
     ),
     assign=phrase(
-        rf"{WHO}(?: will|'ll| is going to| is gonna| has to| needs to| is to| shall) (?:then |also |please |still )*{_VP}",
+        rf"{WHO}(?: will|'ll| is going to| is gonna| has to| needs to| is to| shall) (?!you\b)(?:then |also |please |still )*{_VP}",
         r"\b(?:have|get|let|make) @(?P<who>\d+)@ (?:to )?(?P<vp>\w+ .+)",
         r"^(?:so |and |then |okay |ok |, )*@(?P<who>\d+)@ (?P<vp>(?:takes|picks|writes|sends|prepares|handles|owns|covers|organi[sz]es|calls|checks|does|updates|drafts|books|runs|reviews|fixes) .+)",
         r"^(?:so |and |then |okay |ok |, )*@(?P<who>\d+)@ to (?P<vp>\w+ .+)",
