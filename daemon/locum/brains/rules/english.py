@@ -18,7 +18,7 @@ _DECISION_VERBS = (
 )
 _ANNOUNCED = (
     r"(?:keep|stick|stay|use|cap|ship|launch|release|move|drop|skip|wait|postpone|delay|stop|hire|reject|"
-    r"make|accept|leave|close|open|cancel|buy|sign|switch|adopt|merge|offer|freeze|go|run|don't|do not|"
+    r"make|accept|leave|close|open|cancel|buy|sign|switch|adopt|merge|offer|freeze|go|run|(?:don't|do not) (?!know|want|wanna|have|need|think|see|really|even|get|care)\w+|"
     r"get|raise|lower|cut|hold|set|choose|pick|limit|allow|replace|remove|extend|start|take)\b"
 )
 
@@ -38,7 +38,9 @@ ENGLISH = Lexicon(
         "right before after until don't does did"
     ),
     disfluent=phrase(
-        r"\s*\b(?:um+|uh+|erm?)\b[,.]?\s*", r",\s*(?:you know|like|sort of|kind of),\s*"
+        r"\s*\{[^}]{0,40}\}\s*",
+        r"\s*\b(?:um+|uh+|erm?)\b[,.]?\s*",
+        r",\s*(?:you know|like|sort of|kind of),\s*",
     ),
     filler=phrase(
         r"\b(?:um+|uh+|er+m?|hmm*)\b[,.]?\s*",
@@ -54,7 +56,7 @@ ENGLISH = Lexicon(
         rf"\bI (?:can|could|need to|have to|must|should be able to|'ve got to) {_ADVERBS}{_VP}"
     ),
     late_commit=phrase(
-        r"\b(?P<vp>you'll (?:have|get) .+)",
+        r"\b(?P<vp>you'll (?:have|get) (?!to\b|used|a chance|there).+)",
         r"\b(?P<vp>(?:they|it)'ll be (?:out|ready|done|with you|there|finished|there)\b.*)",
         r"\b(?P<vp>give me (?:until|till) .+)",
         r"\bI (?P<vp>still owe .+)",
