@@ -104,6 +104,8 @@ def test_action(lines: list[str], expected: list[tuple[str | None, date | None]]
         ["Tom: Did you send the draft?", "Dana: Yes, I did."],
         ["Dana: Ich könnte vielleicht mal die Rechnungen prüfen."],
         ["Dana: Ich habe den Entwurf gestern geschickt."],
+        ["Tom: Dana, what would you do in your first week?", "Dana: Sure, I would listen."],
+        ["Tom: The report is late.", "Tom: dana will you do that"],
         ["Robin: I'll pass that on to Alex."],
         ["Tom: Can Alex send the forecast?", "Robin: Yes, I'll tell him."],
     ],
@@ -261,6 +263,10 @@ def test_line_reads_by_itself() -> None:
             "Dana sends Tom their notes (by Thu 26 Nov)",
         ),
         (["Tom: We need to update the runbook."], "To do: update the runbook"),
+        (
+            ["Dana: You'll get the report by Friday."],
+            "Dana delivers the report (by Fri 27 Nov)",
+        ),
         (
             ["Tom: The runbook of March is stale.", "Dana: I'll do that tomorrow."],
             "Dana does that (by Thu 26 Nov) – “The runbook of March is stale.”",

@@ -51,7 +51,12 @@ class QuestionRules:
         lexicon, masked = turn.lexicon, heard.masked
         length = len(masked.split())
         wants = lexicon.request.search(masked) and not _WANTS_TO_KNOW.search(masked)
-        if length < 3 or (length < 4 and not keys(masked, lexicon)) or "{" in masked or wants:
+        if (
+            length < 3
+            or (length < 4 and not keys(masked, lexicon))
+            or "{" in heard.sentence.text
+            or wants
+        ):
             return False
         if lexicon.small_question.search(masked):
             return False

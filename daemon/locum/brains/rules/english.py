@@ -18,7 +18,7 @@ _DECISION_VERBS = (
 )
 _ANNOUNCED = (
     r"(?:keep|stick|stay|use|cap|ship|launch|release|move|drop|skip|wait|postpone|delay|stop|hire|reject|"
-    r"make|accept|leave|close|open|cancel|buy|sign|switch|adopt|merge|offer|freeze|go|run|don't|do not|"
+    r"make|accept|leave|close|open|cancel|buy|sign|switch|adopt|merge|offer|freeze|go|run|(?:don't|do not) (?!know|want|wanna|have|need|think|see|really|even|get|care)\w+|"
     r"get|raise|lower|cut|hold|set|choose|pick|limit|allow|replace|remove|extend|start|take)\b"
 )
 
@@ -38,7 +38,9 @@ ENGLISH = Lexicon(
         "right before after until don't does did"
     ),
     disfluent=phrase(
-        r"\s*\b(?:um+|uh+|erm?)\b[,.]?\s*", r",\s*(?:you know|like|sort of|kind of),\s*"
+        r"\s*\{[^}]{0,40}\}\s*",
+        r"\s*\b(?:um+|uh+|erm?)\b[,.]?\s*",
+        r",\s*(?:you know|like|sort of|kind of),\s*",
     ),
     filler=phrase(
         r"\b(?:um+|uh+|er+m?|hmm*)\b[,.]?\s*",
@@ -54,7 +56,7 @@ ENGLISH = Lexicon(
         rf"\bI (?:can|could|need to|have to|must|should be able to|'ve got to) {_ADVERBS}{_VP}"
     ),
     late_commit=phrase(
-        r"\b(?P<vp>you'll (?:have|get) .+)",
+        r"\b(?P<vp>you'll (?:have|get) (?!to\b|used|a chance|there).+)",
         r"\b(?P<vp>(?:they|it)'ll be (?:out|ready|done|with you|there|finished|there)\b.*)",
         r"\b(?P<vp>give me (?:until|till) .+)",
         r"\bI (?P<vp>still owe .+)",
@@ -98,7 +100,7 @@ ENGLISH = Lexicon(
         r"I'd be happy to(?!.*I guess)|count me in|mine\b|I volunteer)"
     ),
     request=phrase(
-        rf"\b(?:can|could|would|will) (?:you|someone|somebody|anyone|anybody) (?:also |please |maybe |perhaps |kindly |then |again |quickly )*{_VP}",
+        rf"(?<!what )(?<!how )(?<!why )(?<!where )(?<!who )(?<!when )(?<!which )\b(?:can|could|would|will) (?:you|someone|somebody|anyone|anybody) (?:also |please |maybe |perhaps |kindly |then |again |quickly )*{_VP}",
         r"\bwould you mind (?P<vp>\w+ing .+)",
         r"\bI (?:need|want|would like|'d like) you to (?P<vp>.+)",
         r"\bplease,? (?P<vp>(?!\w+ (?:don't|do not))\w+ .+)",
@@ -139,7 +141,7 @@ ENGLISH = Lexicon(
         r"register|apply|train|translate|proofread|archive|back up|delete|rotate|patch|deploy|measure|count|move the|create|add|remove|print|file)\b"
     ),
     assign=phrase(
-        rf"{WHO}(?: will|'ll| is going to| is gonna| has to| needs to| is to| shall) (?:then |also |please |still )*{_VP}",
+        rf"{WHO}(?: will|'ll| is going to| is gonna| has to| needs to| is to| shall) (?!you\b)(?:then |also |please |still )*{_VP}",
         r"\b(?:have|get|let|make) @(?P<who>\d+)@ (?:to )?(?P<vp>\w+ .+)",
         r"^(?:so |and |then |okay |ok |, )*@(?P<who>\d+)@ (?P<vp>(?:takes|picks|writes|sends|prepares|handles|owns|covers|organi[sz]es|calls|checks|does|updates|drafts|books|runs|reviews|fixes) .+)",
         r"^(?:so |and |then |okay |ok |, )*@(?P<who>\d+)@ to (?P<vp>\w+ .+)",

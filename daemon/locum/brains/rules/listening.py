@@ -20,7 +20,7 @@ _VOCATIVE = re.compile(
     r"|,? @(?P<last>\d+)@\s*[.?!]*$",
     re.IGNORECASE,
 )
-_STUTTER = re.compile(r"\b([\w']+)(?: \1\b)+", re.IGNORECASE)
+_STUTTER = re.compile(r"\b([\w']+)(?: \1\b)+|\b([\w']+ [\w']+)(?: \2\b)+", re.IGNORECASE)
 _LONGEST = 40  # Sentences heard in one go.
 _LANGUAGES = (ENGLISH, GERMAN)
 _SHARE = 0.12
@@ -107,7 +107,7 @@ def turns(transcript: Transcript, cast: Cast, usual: Lexicon) -> Iterator[Turn]:
 
 def _heard(sentence: Sentence, cast: Cast, lexicon: Lexicon) -> Heard:
     masked = lexicon.disfluent.sub(" ", cast.mask(sentence.text)).strip()
-    masked = _STUTTER.sub(r"\1", masked)
+    masked = _STUTTER.sub(lambda match: match[1] or match[2], masked)
     return Heard(sentence, masked, _vocative(masked))
 
 

@@ -51,7 +51,7 @@ class TaskRules:
         if not found:
             late = lexicon.late_commit.search(masked)
             if late is not None and self._notes.due(self._cast.unmask(masked)) is not None:
-                found.append(part(late, "vp") or "")
+                found.append(_delivered(part(late, "vp") or ""))
         if not found:
             weak = lexicon.weak_commit.search(masked)
             day = self._notes.due(self._cast.unmask(masked))
@@ -279,3 +279,10 @@ class TaskRules:
             if each is heard:
                 break
         return None
+
+
+def _delivered(words: str) -> str:
+    """Word "you'll have them" and "they'll be out" as what their speaker does."""
+    words = re.sub(r"^you'll (?:have|get)\b", "deliver", words, flags=re.IGNORECASE)
+    words = re.sub(r"^they'll be\b", "have them", words, flags=re.IGNORECASE)
+    return re.sub(r"^it'll be\b", "have it", words, flags=re.IGNORECASE)
