@@ -76,6 +76,9 @@ COMMANDS = (
     ["persona", "voice", "set"],
     ["notify", "test"],
     ["summarise"],
+    ["brief"],
+    ["skills", "list"],
+    ["skills", "approve"],
 )
 GOOD = 'state_dir = "state"\nruntime_dir = "state"\n'
 BAD = """\
