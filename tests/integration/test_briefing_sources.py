@@ -105,7 +105,7 @@ EMAIL;TYPE=work:Dana@Acme.com\r
 EMAIL:dana@home.example\r
 ORG:Acme;Purchasing\r
 TITLE:Buyer\r
-NOTE:Likes short\r
+NOTE;ENCODING=QUOTED-PRINTABLE:Caf=C3=A9\\, likes short=\r
  answers\r
 END:VCARD\r
 BEGIN:VCARD
@@ -127,7 +127,7 @@ def test_vcards_are_read_entry_by_entry(tmp_path: Path) -> None:
     path.write_text(_VCARDS, newline="")
     dana, jonas = read_contacts(path)
     assert dana.emails == ("dana@acme.com", "dana@home.example")
-    assert dana.about == "Dana Reyes: Buyer, Acme Purchasing. Likes shortanswers"
+    assert dana.about == "Dana Reyes: Buyer, Acme Purchasing. Café, likes short answers"
     assert (jonas.name, jonas.emails) == ("Jonas Lind", ("jonas@example.com",))
 
 

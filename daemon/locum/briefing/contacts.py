@@ -1,13 +1,16 @@
 """Who people are: a list of contacts, as vCard or CSV.
 
-vCards are read by vobject; what it can't read is left out, entry by entry. CSV needs a header
-with "email", and takes "name", "company", "role" and "notes", by these or common names.
+Of vCards the few properties are read that tell who somebody is. The libraries for them take
+minutes over a line that was made to (vobject 0.9.9), and a list of contacts can be anybody's.
+CSV needs a header with "email", and takes "name", "company", "role" and "notes", by these or
+common names.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import quopri
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -75,30 +78,38 @@ def read_contacts(path: Path) -> tuple[Contact, ...]:
 
 
 def _cards(text: str) -> Iterator[Contact]:
-    import vobject
-
     for match in _CARD.finditer(text.replace("\r\n", "\n")):
-        try:
-            card = vobject.readOne(match[0])
-            contact = _from_card(card)
-        except Exception:  # noqa: BLE001, S112 - Its parser raises whatever comes; the rest is read.
-            continue
+        contact = _card(match[0])
         if contact is not None:
             yield contact
 
 
-def _from_card(card: Any) -> Contact | None:
-    contents = card.contents
+def _card(text: str) -> Contact | None:
+    """Read one card: of each property the first, of addresses all. What is odd is left out."""
+    # In quoted printable, a "=" at a line's end says that it goes on; else a blank at the start
+    # of the next one does (RFC 6350, 3.2).
+    unfolded = re.sub(r"(?m)(^[^:\n]*QUOTED-PRINTABLE[^:\n]*:[^\n]*)=\n", r"\1", text)
+    unfolded = re.sub(r"\n[ \t]", "", unfolded)
+    found: dict[str, list[str]] = {}
+    for line in unfolded.split("\n"):
+        head, colon, value = line.partition(":")
+        # "item1.EMAIL;TYPE=work" is an EMAIL.
+        name, *parameters = head.upper().split(";")
+        if colon:
+            found.setdefault(name.rpartition(".")[2], []).append(_value(value, parameters))
 
     def first(name: str) -> str:
-        values = contents.get(name)
-        if not values:
-            return ""
-        value = values[0].value
-        return _field(" ".join(value) if isinstance(value, list) else str(value))
+        return _field(found.get(name, [""])[0])
 
-    emails = tuple(_address(str(each.value)) for each in contents.get("email", ()))
-    return _contact(emails, first("fn"), first("org"), first("title"), first("note"))
+    emails = tuple(_address(each) for each in found.get("EMAIL", ()))
+    company = " ".join(part for part in first("ORG").split(";") if part)
+    return _contact(emails, first("FN"), company, first("TITLE"), first("NOTE"))
+
+
+def _value(value: str, parameters: Sequence[str]) -> str:
+    if any("QUOTED-PRINTABLE" in each for each in parameters):
+        value = quopri.decodestring(value.encode(errors="replace")).decode(errors="replace")
+    return re.sub(r"\\(.)", lambda match: " " if match[1] in "nN" else match[1], value)
 
 
 def _rows(text: str, path: Path) -> Iterator[Contact]:
