@@ -24,6 +24,8 @@ from locum.files import UnreadableError, read_regular
 _LARGEST_FILE = 4 * 1024 * 1024
 _MOST_CONTACTS = 20_000
 _LONGEST_FIELD = 500
+_MOST_LINES = 500  # Of one card.
+_LONGEST_LINE = 4000  # A photo's is longer, and isn't read.
 
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "email": ("email", "e-mail", "mail", "e-mail 1 - value", "email address", "e-mail address"),
@@ -32,9 +34,6 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "role": ("role", "title", "job title", "organization title"),
     "notes": ("notes", "note", "comment"),
 }
-_CARD = re.compile(
-    r"^BEGIN:VCARD\s*$.*?^END:VCARD\s*$", re.IGNORECASE | re.MULTILINE | re.DOTALL
-)
 
 
 @dataclass(frozen=True)
@@ -78,10 +77,19 @@ def read_contacts(path: Path) -> tuple[Contact, ...]:
 
 
 def _cards(text: str) -> Iterator[Contact]:
-    for match in _CARD.finditer(text.replace("\r\n", "\n")):
-        contact = _card(match[0])
-        if contact is not None:
-            yield contact
+    """Go through the lines once: a card that has no end makes nobody search for it."""
+    lines: list[str] | None = None
+    for line in text.replace("\r\n", "\n").split("\n"):
+        mark = line[:20].strip().upper()
+        if mark == "BEGIN:VCARD":
+            lines = []
+        elif mark == "END:VCARD" and lines is not None:
+            contact = _card("\n".join(lines))
+            lines = None
+            if contact is not None:
+                yield contact
+        elif lines is not None and len(lines) < _MOST_LINES:
+            lines.append(line[:_LONGEST_LINE])
 
 
 def _card(text: str) -> Contact | None:
