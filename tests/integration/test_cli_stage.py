@@ -254,6 +254,7 @@ def test_doctor_tries_every_part(rig: Rig) -> None:
     assert done.returncode == 0
     assert found.pop("daemon") == ("warning", False)
     assert found == {
+        "brain": ("ok", False),
         "config": ("ok", False),
         "state directory": ("ok", False),
         "ledger": ("ok", False),

@@ -477,9 +477,9 @@ def test_a_failing_disk_loses_nothing_acknowledged(
     """One EIO or ENOSPC somewhere; the writer goes on after it, or ends at once."""
     first = 1 if task == "write" else 3
     injections = [
-        *(f"fsync,fdatasync:error=EIO:when={number}" for number in range(first, 22, 4)),
-        *(f"pwrite64:error=EIO:when={number}" for number in (first, 70 * first)),
-        *(f"pwrite64:error=ENOSPC:when={number}" for number in (150, 240)),
+        *(f"fsync,fdatasync:error=EIO:when={number}" for number in range(first, 30, 4)),
+        *(f"pwrite64:error=EIO:when={number}" for number in (first, 120 * first)),
+        *(f"pwrite64:error=ENOSPC:when={number}" for number in (220, 300, 400)),
     ]
     failed = unopened = 0
     for injection, place, written in run_all(strace, tmp_path, injections, task):

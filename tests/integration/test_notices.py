@@ -189,12 +189,14 @@ async def test_an_answer_without_an_end_costs_the_daemon_nothing(tmp_path: Path)
         target, _ = targets()
         receiver.faults.add(Fault(endless=True, drip_s=0.0001, times=None))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        others_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         with pytest.raises(TransientError, match="the answer has no end"):
             await target.send(NOTICE)
         grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
         children_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         assert grown_kib < 64 * 1024
-        assert children_kib < 400 * 1024
+        # The figure is that of the largest child that there ever was, of any test's.
+        assert children_kib < 400 * 1024 or children_kib == others_kib
 
 
 async def test_too_late_is_dropped_and_written_down(tmp_path: Path) -> None:
