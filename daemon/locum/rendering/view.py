@@ -176,8 +176,8 @@ class _Quotes:
 def _task(item: ActionItem, cites: tuple[int, ...]) -> Line:
     """Answer what is to be done, without the owner and the day that stand beside it."""
     owner, text = item.owner or "", item.text
-    if owner and text.startswith(f"{owner} "):
-        text = text.removeprefix(f"{owner} ")
+    if owner:
+        text = text.removeprefix(f"{owner}: ").removeprefix(f"{owner} ")
     if item.due is not None:
         text = _DAY_IN_TEXT.sub("", text)
     return Line(text, cites, owner, day(item.due), item.due_said or "")

@@ -158,7 +158,7 @@ class Tidier:
         self._is_english = language.code == "en"
 
     def __call__(self, text: str) -> str:
-        tidied = _untokenized(text)
+        tidied = _LABEL.sub("", _untokenized(text))
         tidied = self._noises.sub(" ", tidied)
         if self._is_english:
             tidied = _ENGLISH_FILLING.sub(" ", tidied)
@@ -182,6 +182,13 @@ def _alternatives(words: frozenset[str]) -> re.Pattern[str]:
     inner = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
     return re.compile(rf"(?<![\w'-])(?:{inner})(?![\w'-])\s*[,.]?", re.IGNORECASE)
 
+
+_LABEL = re.compile(
+    r"^\W*(?:decided|decision|agreed|resolved|action|question|note|beschlossen|beschluss"
+    r"|entschieden|frage|notiz)\s*:\s*(?=\S)",
+    re.IGNORECASE,
+)
+"""What somebody says who has the minutes in mind: "Decided: option B"."""
 
 _ENGLISH_FILLING = re.compile(
     r"(?<=[\w,])\s*,?\s*\b(?:you know|i mean|sort of|kind of|basically|actually|like,|sorta"

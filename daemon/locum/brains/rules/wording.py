@@ -51,10 +51,14 @@ def shortened(text: str) -> str:
 def statement(text: str, lexicon: Lexicon) -> str:
     """Word a decision or a question: its own words, without the talk around them."""
     text = clean(text, lexicon)
-    text = _TALK.sub("", text).strip(" ,;")
+    text = _LABEL.sub("", _TALK.sub("", text)).strip(" ,;")
     return shortened(text[:1].upper() + text[1:])
 
 
+_LABEL = re.compile(
+    r"^(?:decided|decision|agreed|resolved|beschlossen|beschluss|entschieden)\s*:\s*(?=\S)",
+    re.IGNORECASE,
+)
 _TALK = re.compile(
     r"^(?:(?:and|so|but|okay|ok|oh|ah|well|right|all right|alright|great|good|fine|anyway|then|"
     r"und|also|gut|prima|dann noch|na gut)\b[,.! ]+)+",
