@@ -20,7 +20,8 @@ from typing import Any
 
 from rouge_score.rouge_scorer import RougeScorer
 
-from locum.brains.extractive import Reader, minutes_of, passages_of
+from locum.brains.extractive.answering import Reader, passages_of
+from locum.brains.extractive.summing import minutes_of
 from locum.core.minutes import Minutes, Occasion
 from locum.core.transcript import Transcript
 from locum.transcripts.files import read_transcript

@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from locum.brains.extractive import minutes_of
+from locum.brains.extractive.summing import minutes_of
 from locum.briefing import SkillBook, read_contacts, read_skills
 from locum.core.minutes import Occasion
 from locum.errors import PermanentError

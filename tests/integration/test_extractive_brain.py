@@ -11,8 +11,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from locum.brains.extractive import ExtractiveBrain, minutes_of
-from locum.brains.extractive.brain import Bounds
+from locum.brains.extractive.brain import Bounds, ExtractiveBrain
+from locum.brains.extractive.summing import minutes_of
 from locum.core.minutes import Occasion
 from locum.core.transcript import Transcript, Utterance, numbered
 from locum.errors import PermanentError, TransientError

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from locum.brains.extractive import minutes_of
 from locum.brains.extractive.languages import language_named, language_of
 from locum.brains.extractive.reported import reported
 from locum.brains.extractive.segments import segments_of
 from locum.brains.extractive.sentences import Tidier, pieces_of, quotes_of
+from locum.brains.extractive.summing import minutes_of
 from locum.brains.extractive.words import Vocabulary
 from locum.core.minutes import Claim, Minutes, Occasion
 from locum.core.transcript import Transcript, Utterance, numbered

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from locum.brains.extractive import Reader, answer_from, passages_of
+from locum.brains.extractive.answering import Reader, answer_from, passages_of
 from locum.core.transcript import Transcript, Utterance, numbered
 from locum.ports import Passage
 from tests.unit.builders import TEN

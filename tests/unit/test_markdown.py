@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 from locum.core.model import EndReason, MeetingKey, Person, SessionKey
 from locum.errors import TransientError
 from locum.ports import Attendance, EngineNote, Health, Summary
-from locum.rendering import as_json, as_markdown, json_schema
+from locum.rendering import as_json, as_markdown
+from locum.rendering.schema import json_schema
 from locum.sinks import MarkdownFolder
 from tests.unit.builders import TEN, at, room
 

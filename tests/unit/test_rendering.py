@@ -30,8 +30,8 @@ from locum.rendering import (
     as_html,
     as_json,
     as_markdown,
-    json_schema,
 )
+from locum.rendering.schema import json_schema
 from locum.rendering.words import LANGUAGES, words_in
 from tests.unit.builders import TEN, at
 from tests.unit.drawn import thorough

@@ -20,7 +20,7 @@ from locum.app import sinks
 from locum.app.accounts import google_account
 from locum.app.personas import card_in
 from locum.app.places import persona_folder
-from locum.brains.extractive import ExtractiveBrain
+from locum.brains.extractive.brain import ExtractiveBrain
 from locum.brains.fallback import FallbackBrain
 from locum.brains.model import ModelBrain, ModelSettings, Segment
 from locum.brains.model import find_key as find_model_key

@@ -342,7 +342,7 @@ def model_of(config: Config, environ: Mapping[str, str], clock: Clock) -> Brain 
     if config.brain is None:
         return None
     from locum.app.parts import brain_of
-    from locum.brains.extractive import ExtractiveBrain
+    from locum.brains.extractive.brain import ExtractiveBrain
 
     # Should the model fail, what was found is shown as it is, and why.
     table = config.brain.model_copy(update={"fallback": False})

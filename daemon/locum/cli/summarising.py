@@ -78,9 +78,10 @@ def summarise(  # noqa: PLR0913 - One an option.
     """
     del config
     from locum import rendering
+    from locum.rendering.schema import json_schema
 
     if schema:
-        out_json(rendering.json_schema())
+        out_json(json_schema())
     elif show_template:
         typer.echo(rendering.shipped_template(), nl=False)
     elif file is None:

@@ -7,7 +7,7 @@ from locum.rendering.template import (
     as_markdown,
     shipped_template,
 )
-from locum.rendering.twin import SCHEMA_VERSION, as_json, json_schema
+from locum.rendering.twin import SCHEMA_VERSION, as_json
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -16,6 +16,5 @@ __all__ = [
     "as_html",
     "as_json",
     "as_markdown",
-    "json_schema",
     "shipped_template",
 ]

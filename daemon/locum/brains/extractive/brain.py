@@ -21,8 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import locum
-from locum.brains.extractive.answering import answer_from
-from locum.brains.extractive.summing import NAME, minutes_of
+from locum.brains.extractive.name import NAME
 from locum.core.minutes import Minutes, Occasion
 from locum.core.transcript import Transcript
 from locum.errors import PermanentError, TransientError
@@ -54,9 +53,13 @@ class ExtractiveBrain:
         return NAME
 
     async def write_minutes(self, transcript: Transcript, occasion: Occasion) -> Minutes:
+        from locum.brains.extractive.summing import minutes_of
+
         return await self._apart(transcript.words, minutes_of, transcript, occasion)
 
     async def answer(self, question: str, passages: Sequence[Passage]) -> Answer | None:
+        from locum.brains.extractive.answering import answer_from
+
         words = sum(len(passage.text.split()) for passage in passages)
         return await self._apart(words, answer_from, question, tuple(passages))
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from locum.brains.extractive.labels import Labels, Phrase
 from locum.brains.extractive.languages import language_named, language_of
+from locum.brains.extractive.name import NAME
 from locum.brains.extractive.phrasing import Writer
 from locum.brains.extractive.picking import Picker
 from locum.brains.extractive.segments import Stretch, segments_of
@@ -18,8 +19,6 @@ from locum.brains.extractive.words import Vocabulary
 from locum.brains.rules import claims_of
 from locum.core.minutes import Claim, Evidence, Minutes, Occasion, Topic, hold_to_evidence
 from locum.core.transcript import Transcript, shares
-
-NAME = "extractive"
 
 _NAMES = 2  #: In a topic's title.
 _THROUGHOUT = 2  #: Names of the whole meeting, to open with.

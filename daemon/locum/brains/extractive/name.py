@@ -1,0 +1,3 @@
+"""What the minutes say who wrote them."""
+
+NAME = "extractive"
