@@ -93,14 +93,14 @@ def test_times_of_a_recording_are_shown_from_its_beginning(tmp_path: Path) -> No
     assert done.exit_code == 0
     assert "(00:00:30)" in done.stdout
     began = locum_summarises(path, "--json", "--start", "2026-11-23T10:00+01:00")
-    assert json.loads(began.stdout)["topics"][0]["began_at"] == "2026-11-23T10:00:30+01:00"
+    assert json.loads(began.stdout)["topics"][0]["began_at"] == "2026-11-23T09:00:30+00:00"
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
         (["none.txt"], 1, "none.txt can't be read"),
-        ([], 2, "Missing argument"),
+        ([], 2, "name a file with a transcript"),
         (["-", "--start", "ten"], 2, "write it as 2026-11-23T10:00+01:00"),
     ],
 )
