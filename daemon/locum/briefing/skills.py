@@ -16,8 +16,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from locum.errors import PermanentError, TransientError
 from locum.files import UnreadableError, read_regular, replace_file
 
@@ -176,6 +174,8 @@ def _parts(text: str, folder: Path) -> tuple[str, str]:
 
 def _fields(head: str) -> dict[str, str]:
     """Parse a head: strings only, no aliases, nothing nested deeply."""
+    import yaml
+
     try:
         depth = 0
         for event in yaml.parse(head, Loader=yaml.SafeLoader):

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from locum.core.minutes import ActionItem, Commitment
 from locum.core.model import MeetingKey
@@ -63,13 +63,21 @@ _GROUPS = (
     "renew",
     "migrate",
 )
-_ACTS = {
-    stem: number
-    for number, group in enumerate(_GROUPS)
-    for word in group.split()
-    for stem in {*content_stems(word), *content_stems(word, "de")}
-}
-"""What is done with a thing, by verbs that mean nearly the same: signed isn't sent."""
+
+
+@cache
+def _acts() -> Mapping[str, int]:
+    """Answer what is done with a thing, by verbs that mean nearly the same: signed isn't sent.
+
+    Made on first use: most of a daemon's life nothing is compared.
+    """
+    return {
+        stem: number
+        for number, group in enumerate(_GROUPS)
+        for word in group.split()
+        for stem in {*content_stems(word), *content_stems(word, "de")}
+    }
+
 
 # What one does with nearly anything, and when, says little about which thing it was.
 _OFTEN_SAID = """
@@ -79,9 +87,13 @@ _OFTEN_SAID = """
     monday tuesday wednesday thursday friday saturday sunday january february march april june july august september october november
     december next soon later new first last
     everybody everyone team way by-the-way geht gemacht fertig erledigt brauchen"""
-_LIGHT_WORDS = frozenset(
-    (*_ACTS, *content_stems(_OFTEN_SAID, "en"), *content_stems(_OFTEN_SAID, "de"))
-)
+
+
+@cache
+def _light_words() -> frozenset[str]:
+    return frozenset(
+        (*_acts(), *content_stems(_OFTEN_SAID, "en"), *content_stems(_OFTEN_SAID, "de"))
+    )
 
 
 class Turn(enum.Enum):
@@ -342,11 +354,13 @@ def _may_be_meant(followed: Followed, sign: Sign) -> bool:
 
 def _heavy(words: AbstractSet[str]) -> list[str]:
     """Answer the words that say which thing is meant."""
-    return [word for word in words if word not in _LIGHT_WORDS and not word.isdigit()]
+    light = _light_words()
+    return [word for word in words if word not in light and not word.isdigit()]
 
 
 def _is_another_act(one: frozenset[str], other: frozenset[str]) -> bool:
-    acts = [{_ACTS[word] for word in words & _ACTS.keys()} for words in (one, other)]
+    known = _acts()
+    acts = [{known[word] for word in words & known.keys()} for words in (one, other)]
     return all(acts) and acts[0].isdisjoint(acts[1])
 
 
@@ -361,7 +375,7 @@ _ROOTS = (1.0, *(1 / math.sqrt(uses) for uses in range(1, _MOST_OPEN + 1)))
 
 def _weight(word: str, uses: int) -> float:
     """Answer what a word says: less if it fits anything, or stands in many open promises."""
-    if word in _LIGHT_WORDS or word.isdigit():
+    if word in _light_words() or word.isdigit():
         return _LIGHT
     return _ROOTS[uses] if 0 <= uses < len(_ROOTS) else _ROOTS[-1]
 
