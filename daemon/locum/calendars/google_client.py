@@ -33,10 +33,14 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from googleapiclient.discovery import build_from_document  # type: ignore[attr-defined]
 from googleapiclient.discovery_cache import get_static_doc
 
-from locum.calendars.google_drive_errors import drive_translated
 from locum.calendars.google_errors import SyncTokenExpiredError, translated
 from locum.calendars.google_events import Collected, PageContext, parse_item
-from locum.calendars.google_meet_errors import meet_translated
+from locum.calendars.google_service_errors import (
+    DRIVE,
+    EVENTS,
+    MEET,
+    service_translated,
+)
 from locum.calendars.google_token import (
     GOOGLE_TOKEN_URI,
     GoogleAccount,
@@ -286,17 +290,17 @@ class GoogleClient:
 
     def execute_meet(self, build: Callable[[Any], Any]) -> object:
         """Send the one request that `build` makes of Google's client for Meet."""
-        with meet_translated(self._account, now=self._now):
+        with service_translated(MEET, self._account, now=self._now):
             return self._execute((self._account.meet_root, "meet", "v2"), build)
 
     def execute_drive(self, build: Callable[[Any], Any]) -> object:
         """Send the one request that `build` makes of Google's client for Drive."""
-        with drive_translated(self._account, now=self._now):
+        with service_translated(DRIVE, self._account, now=self._now):
             return self._execute((self._account.api_root, "drive", "v3"), build)
 
     def execute_events(self, build: Callable[[Any], Any]) -> object:
         """Send the one request that `build` makes of Google's client, as one of a filing."""
-        with drive_translated(self._account, now=self._now):
+        with service_translated(EVENTS, self._account, now=self._now):
             return self._execute((self._account.api_root, "calendar", "v3"), build)
 
     def _execute(self, api: tuple[str, str, str], build: Callable[[Any], Any]) -> object:

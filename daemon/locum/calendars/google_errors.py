@@ -31,7 +31,7 @@ from locum.errors import (
 )
 from locum.ports import ChannelExistsError
 
-_RATE_REASONS = frozenset(
+RATE_REASONS = frozenset(
     {
         "rateLimitExceeded",
         "userRateLimitExceeded",
@@ -40,11 +40,11 @@ _RATE_REASONS = frozenset(
         "RATE_LIMIT_EXCEEDED",
     }
 )
-_SCOPE_REASONS = frozenset({"insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT"})
-_API_OFF_REASONS = frozenset({"accessNotConfigured", "SERVICE_DISABLED"})
+SCOPE_REASONS = frozenset({"insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT"})
+API_OFF_REASONS = frozenset({"accessNotConfigured", "SERVICE_DISABLED"})
 
-_BUSY = timedelta(seconds=30)
-_RATE_LIMITED = timedelta(seconds=60)
+BUSY = timedelta(seconds=30)
+RATE_LIMITED = timedelta(seconds=60)
 _LONGEST_WAIT = timedelta(hours=1)
 
 TESTING_HINT = (
@@ -70,12 +70,32 @@ def translated(
     `syncing` says that the request carried a sync token, which is then what is wrong with a
     bad request: it may stem from another version's query.
     """
+    with ladder(
+        f"calendar {calendar}",
+        "Google",
+        account,
+        lambda error: _refused(error, account, calendar, now=now(), syncing=syncing),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def ladder(
+    where: str,
+    service: str,
+    account: GoogleAccount,
+    refused: Callable[[googleapiclient.errors.HttpError], LocumError],
+) -> Iterator[None]:
+    """Turn whatever Google's client raises into our own errors; `refused` tells what a status is.
+
+    `where` and `service` are for the messages.
+    """
     try:
         yield
     except LocumError:
         raise
     except googleapiclient.errors.HttpError as error:
-        raise _refused(error, account, calendar, now=now(), syncing=syncing) from error
+        raise refused(error) from error
     except google.auth.exceptions.RefreshError as error:
         raise not_refreshed(error, account) from error
     except (
@@ -85,7 +105,7 @@ def translated(
         OSError,
     ) as error:
         raise TransientError(
-            f"calendar {calendar}: Google can't be reached ({told(error)})", retry_after=_BUSY
+            f"{where}: {service} can't be reached ({told(error)})", retry_after=BUSY
         ) from error
     except (
         googleapiclient.errors.Error,
@@ -100,8 +120,8 @@ def translated(
         # A proxy's or captive portal's page, or half an answer. Google's client stumbles
         # over JSON of the wrong shape with whatever exception comes first.
         raise TransientError(
-            f"calendar {calendar}: Google's answer can't be read ({type(error).__name__})",
-            retry_after=_BUSY,
+            f"{where}: {service}'s answer can't be read ({type(error).__name__})",
+            retry_after=BUSY,
         ) from error
 
 
@@ -163,17 +183,17 @@ def _for_push(refusal: _Refusal, calendar: CalendarRef) -> LocumError | None:
 
 def _for_now(refusal: _Refusal, calendar: CalendarRef, *, syncing: bool) -> LocumError | None:
     status = refusal.status
-    if status == 429 or (status == 403 and refusal.reasons & _RATE_REASONS):
+    if status == 429 or (status == 403 and refusal.reasons & RATE_REASONS):
         return OutOfQuotaError(
             f"calendar {calendar}: out of quota ({refusal})",
-            retry_after=refusal.wait or _RATE_LIMITED,
+            retry_after=refusal.wait or RATE_LIMITED,
         )
     if (status == 400 and syncing) or (status == 410 and "deleted" not in refusal.reasons):
         return SyncTokenExpiredError(f"calendar {calendar}: a full read is needed ({refusal})")
     if status >= 500 or status == 408 or status < 400:
         return TransientError(
             f"calendar {calendar}: Google is in trouble ({refusal})",
-            retry_after=refusal.wait or _BUSY,
+            retry_after=refusal.wait or BUSY,
         )
     return None
 
@@ -184,12 +204,12 @@ def _for_a_person(refusal: _Refusal, account: GoogleAccount) -> LocumError | Non
             f"account {account.name}: Google refuses the sign-in ({refusal}).",
             hint=account.login_hint,
         )
-    if refusal.status == 403 and refusal.reasons & _SCOPE_REASONS:
+    if refusal.status == 403 and refusal.reasons & SCOPE_REASONS:
         return HumanNeededError(
             f"account {account.name}: the sign-in doesn't cover reading calendars ({refusal}).",
             hint=f"{account.login_hint} Leave the calendar permission ticked.",
         )
-    if refusal.status == 403 and refusal.reasons & _API_OFF_REASONS:
+    if refusal.status == 403 and refusal.reasons & API_OFF_REASONS:
         return HumanNeededError(
             f"account {account.name}: the Google Calendar API is off ({refusal}).",
             hint="Enable it for the OAuth client's project in the Google Cloud console.",
@@ -260,7 +280,7 @@ def not_refreshed(
     code = details.get("error") if isinstance(details, dict) else None
     if error.retryable or not isinstance(code, str):
         return TransientError(
-            f"account {account.name}: the sign-in can't be renewed now", retry_after=_BUSY
+            f"account {account.name}: the sign-in can't be renewed now", retry_after=BUSY
         )
     told = one_line(code, limit=60)
     described = one_line(details.get("error_description"), limit=200)  # type: ignore[union-attr]
