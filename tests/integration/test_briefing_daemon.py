@@ -50,7 +50,7 @@ git_log = "0s"
 name = "shop"
 folder = "shop"
 git_log = "0s"
-audience = ["acme.example"]
+audience = ["acme.example", "Beta.example"]
 
 [contacts]
 files = ["people.csv"]
@@ -154,6 +154,7 @@ async def test_each_audience_hears_its_own_and_nothing_else(tmp_path: Path) -> N
         "own": {"canary-acme", "canary-zeta", "canary-own", "canary-work", "canary-shop"},
         "unknown": set(),
     }
+    assert own.count("canary-shop") == 1
     past.memory.close()
 
 

@@ -117,6 +117,14 @@ def test_what_has_no_evidence_is_counted() -> None:
     assert "moon" not in text
 
 
+def test_a_day_that_nobody_named_is_not_shown() -> None:
+    """Neither as a day nor in words: a brain could make up either."""
+    made_up = ActionItem("sends it", (DRAFT,), "Mira", None, "by the year's end")
+    found = minutes(actions=(made_up,))
+    assert [item.due_said for item in found.actions] == [None]
+    assert "year" not in as_markdown(written(found))
+
+
 def test_a_talk_without_any_result_says_so() -> None:
     """An empty screen would look like a failure."""
     assert "Nothing was decided, promised" in as_markdown(written(Minutes("extractive", "en")))

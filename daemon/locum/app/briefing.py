@@ -24,7 +24,7 @@ from locum.briefing import (
 )
 from locum.config.model import Config, WorkspaceTable
 from locum.core.briefing import Briefing, Piece, compile_briefing, gives_orders
-from locum.core.compartments import INTERNAL
+from locum.core.compartments import INTERNAL, NOBODY, joined
 from locum.core.model import CalendarEvent, Code, Decision, Meeting, Person, Platform, Room
 from locum.core.remembered import Compartment, Kind, Remembered, Standing
 from locum.errors import LocumError
@@ -213,19 +213,16 @@ def _settings(table: WorkspaceTable) -> Workspace:
 
 
 def _workspace(table: WorkspaceTable) -> Iterator[Piece]:
-    is_public = _ANYONE in table.audience
+    parties = {party.lower() for party in table.audience}
     for excerpt in read_workspace(_settings(table)):
-        for party in table.audience:
-            yield Piece(
-                f"workspace {table.name}: {excerpt.name}",
-                f"{table.name}: {excerpt.name}",
-                excerpt.text,
-                Compartment(party),
-                rank=3 if excerpt.name == "git log" else 4,
-                is_public=is_public,
-            )
-            if is_public or party == INTERNAL:
-                break
+        yield Piece(
+            f"workspace {table.name}: {excerpt.name}",
+            f"{table.name}: {excerpt.name}",
+            excerpt.text,
+            joined(parties) if parties else NOBODY,
+            rank=3 if excerpt.name == "git log" else 4,
+            is_public=_ANYONE in parties,
+        )
 
 
 def _contact(contact: Contact) -> Iterator[Piece]:

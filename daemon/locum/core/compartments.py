@@ -149,7 +149,12 @@ def compartment_of(
     parties.discard(NOBODY)
     if not complete or not parties or len(parties) > _MOST_PARTIES:
         return NOBODY
-    return Compartment(_JOIN.join(sorted(parties - {INTERNAL}))) or INTERNAL
+    return joined(parties)
+
+
+def joined(parties: Iterable[str]) -> Compartment:
+    """Answer the compartment of several parties: what each of them may hear, and all together."""
+    return Compartment(_JOIN.join(sorted(set(parties) - {INTERNAL}))) or INTERNAL
 
 
 def clients_of(compartment: Compartment) -> frozenset[str]:

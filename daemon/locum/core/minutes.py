@@ -17,6 +17,7 @@ from locum.core.model import Person
 from locum.core.transcript import Share, Transcript, shares
 
 _LONGEST_CLAIM = 1000  # Characters.
+_LONGEST_TITLE = 200
 _LONGEST_QUOTE = 2000
 _MOST_EVIDENCE = 8
 _FEWEST_WORDS = 3
@@ -129,7 +130,8 @@ def hold_to_evidence(minutes: Minutes, transcript: Transcript) -> Minutes:
     A quote is compared word for word, without regard to case and punctuation, and what is kept
     is the utterance's own text at that place. One that stands in another utterance than it
     names is moved there. Owners who are neither named in the transcript nor speak in it become
-    None, as a due day does whose words (`due_said`) stand in none of the quoted utterances.
+    None, as do a due day and its words (`due_said`) if these stand in none of the quoted
+    utterances.
     Topics take their instants from their utterances, and shares are reckoned anew.
     """
     court = _Court(transcript)
@@ -187,7 +189,7 @@ class _Court:
     def action(self, item: ActionItem) -> ActionItem:
         if item.owner is not None and not self._knows(item.owner):
             item = replace(item, owner=None)
-        if item.due is not None and not self._is_said(item):
+        if (item.due is not None or item.due_said) and not self._is_said(item):
             item = replace(item, due=None, due_said=None)
         return item
 
@@ -213,6 +215,7 @@ class _Court:
         first, last = by_id[topic.first], by_id[topic.last]
         return replace(
             topic,
+            title=" ".join(topic.title.split())[:_LONGEST_TITLE],
             points=self.claims(topic.points),
             began_at=first.at,
             ended_at=last.until or last.at,
