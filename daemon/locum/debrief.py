@@ -30,8 +30,6 @@ _log = structlog.get_logger(__name__)
 
 _HOLD = timedelta(minutes=30)
 
-_LONG = 1000  # Utterances: some ten milliseconds of work.
-
 _T = TypeVar("_T")
 
 
@@ -40,8 +38,8 @@ def _in_order(utterances: Sequence[Utterance], _meeting: Meeting) -> Transcript:
 
 
 async def _beside(said: Sequence[Utterance], work: Callable[[], _T]) -> _T:
-    """Do work on a transcript: beside the loop where it is long, for that takes seconds."""
-    if len(said) < _LONG:
+    """Do work on a transcript beside the loop: a long one takes seconds, contacts are a file."""
+    if not said:
         return work()
     return await asyncio.to_thread(work)
 

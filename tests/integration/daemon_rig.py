@@ -91,6 +91,7 @@ class Gate:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self.held = ""  #: The path whose answers are kept back; empty for none.
+        self.method = ""  #: Those to one method only; empty for all.
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_in_time(message: Message) -> None:
@@ -98,7 +99,12 @@ class Gate:
                 await anyio.sleep(0.005)
             await send(message)
 
-        is_held = self.held and scope["type"] == "http" and self.held in scope["path"]
+        is_held = (
+            self.held
+            and scope["type"] == "http"
+            and self.held in scope["path"]
+            and self.method in {"", scope["method"]}
+        )
         # A fault cuts a connection by the server's own `send`.
         await self._app(scope, receive, send_in_time if is_held else send)
 
@@ -286,9 +292,9 @@ class DaemonRig:
             self.wakeups.arm(())  # They were set by the time as it was.
             self.controller.ask()
 
-    def hold(self, path: str) -> None:
+    def hold(self, path: str, method: str = "") -> None:
         """Keep the stage's answers on this path back until `let_go`."""
-        self.gate.held = path
+        self.gate.method, self.gate.held = method, path
 
     def let_go(self) -> None:
         self.gate.held = ""

@@ -328,7 +328,8 @@ class Daemon:
         )
 
     def _transcribed(self, said: Sequence[Utterance], meeting: Meeting) -> Transcript:
-        return transcribed(said, meeting, contacts=self._desk.contacts())
+        contacts = self._desk.contacts() if said else ()
+        return transcribed(said, meeting, contacts=contacts)
 
     def _standing_changed(self) -> None:
         """Decide anew: somebody may go who might not, or the other way round."""
