@@ -21,6 +21,7 @@ import threading
 import time
 from collections import deque
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 if not (3, 10) <= sys.version_info[:2] < (3, 15):
@@ -34,11 +35,14 @@ if not (3, 10) <= sys.version_info[:2] < (3, 15):
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".uv"
 UV_MINIMUM = (0, 8)
-RUNTIME, DEVELOPMENT, SETUP = (
+RUNTIME, CHROMIUM, DEVELOPMENT, SETUP = (
     "requirements.txt",
+    "requirements-chromium.txt",
     "requirements-dev.txt",
     "requirements-setup.txt",
 )
+LARGER = {RUNTIME: (CHROMIUM, DEVELOPMENT), CHROMIUM: (DEVELOPMENT,), DEVELOPMENT: ()}
+"""Which files hold all that one pins, and more."""
 
 COMMANDS = ("rehearse", "test", "setup", "lock")
 FAILED, USAGE, MACHINE_LACKS, NO_NETWORK = 1, 2, 3, 4
@@ -49,7 +53,8 @@ usage: python3 daemon/bootstrap.py COMMAND [ARGUMENTS]
 Sets locum up in this checkout (.venv and .uv; nothing outside it but Debian packages that
 are missing), then runs it. A second run finds everything in place and starts at once.
 
-  rehearse [ARGUMENTS]   set up, then `locum rehearse ARGUMENTS`
+  rehearse [ARGUMENTS]   set up, then `locum rehearse ARGUMENTS`; with `--engine chromium`
+                         a browser and a voice are set up too
   test [ARGUMENTS]       set up with the tests' tools, then `pytest ARGUMENTS`
   setup                  set up with the tests' tools, and stop
   lock [--upgrade]       resolve pyproject.toml anew into requirements*.txt
@@ -62,15 +67,24 @@ Environment: UV_PROJECT_ENVIRONMENT puts the environment elsewhere than .venv; w
 uv and pip understand (HTTPS_PROXY, UV_DEFAULT_INDEX, PIP_INDEX_URL) reaches them.
 """
 
-TEST_PACKAGES = {
-    "systemd": "systemctl",
-    "iproute2": "ip",
-    "strace": "strace",
-    "util-linux": "unshare",
-    "ffmpeg": "ffmpeg",
-    "faketime": "faketime",
+CHROMIUM_PACKAGES = {
+    "chromium": ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
+    "espeak-ng": ("espeak-ng",),
 }
-"""Debian packages that some tests need, each with a command that shows it is there."""
+"""Debian packages that our own engine needs, each with commands of which one is enough."""
+
+TEST_PACKAGES = {
+    "systemd": ("systemctl",),
+    "iproute2": ("ip",),
+    "strace": ("strace",),
+    "util-linux": ("unshare",),
+    "ffmpeg": ("ffmpeg",),
+    "faketime": ("faketime",),
+    "bubblewrap": ("bwrap",),
+    **CHROMIUM_PACKAGES,
+    "xvfb": ("Xvfb",),
+}
+"""Debian packages that some tests need, likewise."""
 
 NETWORK_SIGNS = (
     "dns error",
@@ -266,13 +280,20 @@ def install_debian(packages: list[str], reason: str) -> None:
         )
 
 
-def offer_test_packages() -> None:
-    """Install what some tests need, if we may; without it those tests skip themselves."""
+def missing_of(packages: "dict[str, tuple[str, ...]]") -> list[str]:
+    """Answer the packages of which no command is there."""
     # Debian keeps /usr/sbin out of an ordinary user's PATH.
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
-    missing = [
-        name for name, command in TEST_PACKAGES.items() if not shutil.which(command, path=path)
+    return [
+        name
+        for name, commands in packages.items()
+        if not any(shutil.which(command, path=path) for command in commands)
     ]
+
+
+def offer_test_packages() -> None:
+    """Install what some tests need, if we may; without it those tests skip themselves."""
+    missing = missing_of(TEST_PACKAGES)
     if not missing:
         return
     try:
@@ -280,6 +301,17 @@ def offer_test_packages() -> None:
     except SetupError as error:
         say(f"  {error}")
         say("  Going on: tests that need it will be skipped.")
+
+
+def need_chromium_packages() -> None:
+    """Install what our own engine needs.
+
+    Raises:
+        SetupError: We may not; the message has the command to give by hand.
+    """
+    missing = missing_of(CHROMIUM_PACKAGES)
+    if missing:
+        install_debian(missing, "our own engine joins with a browser, and speaks")
 
 
 # ── uv ───────────────────────────────────────────────────────────────────────────────────
@@ -374,9 +406,9 @@ def prepare_environment(uv: str, requirements: str) -> None:
     folder = environment_folder()
     stamp = folder / ".locum-set-up"
     made_from, digest = installed(stamp)
-    if made_from == DEVELOPMENT:
-        # It holds everything that `rehearse` needs; going back and forth would cost each time.
-        requirements = DEVELOPMENT
+    if made_from in LARGER[requirements]:
+        # It holds everything that is needed; going back and forth would cost each time.
+        requirements = made_from
     python = str(folder / "bin" / "python")
     ours = f"{sys.version_info[0]}.{sys.version_info[1]}"
     theirs = answer_of([python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"])
@@ -418,9 +450,24 @@ def lock(uv: str, options: list[str]) -> None:
     compile_ = [uv, "pip", "compile", "--quiet", "--generate-hashes", "--universal"]
     compile_ += ["--python-version", "3.10", "--no-emit-index-url", "--no-emit-find-links"]
     compile_ += ["--custom-compile-command", "python3 daemon/bootstrap.py lock", *options]
-    # With every extra: the tests try what the plain install does without.
-    development = ["--all-extras", "--group", "dev", "--constraint", RUNTIME]
+    # What a rehearsal with our own engine needs: it, and the meeting page on the stage.
+    engine = [
+        "--extra",
+        "chromium",
+        "--extra",
+        "stage",
+        "--extra",
+        "brain",
+        "--constraint",
+        RUNTIME,
+    ]
+    # With every extra but "pocket", which pulls gigabytes: the tests try what the plain install
+    # does without.
+    tried = ("notify", "brain", "chromium", "ditto", "stage", "sherpa", "smart-turn", "mcp")
+    extras = [word for name in tried for word in ("--extra", name)]
+    development = [*extras, "--group", "dev", "--constraint", CHROMIUM]
     step(f"Resolving {RUNTIME}", [*compile_, "-o", RUNTIME, "pyproject.toml"])
+    step(f"Resolving {CHROMIUM}", [*compile_, *engine, "-o", CHROMIUM, "pyproject.toml"])
     step(
         f"Resolving {DEVELOPMENT}",
         [*compile_, *development, "-o", DEVELOPMENT, "pyproject.toml"],
@@ -438,15 +485,35 @@ def perform(command: str, rest: list[str]) -> None:
     if command == "lock":
         lock(uv, rest)
         return
+    requirements = DEVELOPMENT
     if command == "test":
         offer_test_packages()
-    prepare_environment(uv, RUNTIME if command == "rehearse" else DEVELOPMENT)
+    if command == "rehearse":
+        requirements = RUNTIME
+        if wants_chromium(rest):
+            need_chromium_packages()
+            requirements = CHROMIUM
+    prepare_environment(uv, requirements)
     if command == "test":
         # pytest finds its settings from where it starts; a rehearsal's paths are the caller's.
         os.chdir(ROOT)
         hand_over(uv, ["pytest", *rest])
     if command == "rehearse":
         hand_over(uv, ["locum", "rehearse", *rest])
+
+
+TALKS = ("standup", "customer", "tutoring", "scheduling")
+"""The scenarios in which people talk with the stand-in: they need our own engine."""
+
+
+def wants_chromium(arguments: "list[str]") -> bool:
+    """Answer whether a rehearsal is to be played by our own engine."""
+    if "--engine=chromium" in arguments or ("--engine", "chromium") in pairwise(arguments):
+        return True
+    return any(
+        f"--scenario={talk}" in arguments or ("--scenario", talk) in pairwise(arguments)
+        for talk in TALKS
+    )
 
 
 def parse(arguments: list[str]) -> tuple[str, list[str]]:

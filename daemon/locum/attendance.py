@@ -13,7 +13,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import anyio
 import structlog
@@ -29,8 +29,6 @@ from locum.core.model import (
 )
 from locum.core.money import OVERTIME
 from locum.core.policy import Policy
-from locum.core.speakers import identified
-from locum.core.transcript import Utterance
 from locum.errors import (
     AmbiguousError,
     HumanNeededError,
@@ -38,10 +36,16 @@ from locum.errors import (
     PermanentError,
     TransientError,
 )
+from locum.introducing import Introduction
 from locum.ledger import NEVER_RAN, Ledger, LedgerDamagedError
 from locum.listening import Listener
-from locum.metrics import Metrics
-from locum.persona import Appearance, PersonaCard, Wardrobe, compile_prompt, introduction
+from locum.participating import Converse, Participation, Seat
+from locum.persona import (
+    Appearance,
+    PersonaCard,
+    Wardrobe,
+    compile_prompt,
+)
 from locum.ports import (
     Admitted,
     Clock,
@@ -50,10 +54,9 @@ from locum.ports import (
     LostJoin,
     MeetingSession,
     PresenceEngine,
-    Remains,
     Roster,
-    Said,
     SessionEvent,
+    Voice,
     Waiting,
 )
 
@@ -66,6 +69,13 @@ _LENGTH_GUARD = OVERTIME
 
 _WORTH_A_GRACE = timedelta(minutes=1)
 """A presence that was lost after this long is tried for again as if it were a new one."""
+
+_AT_ONCE = timedelta(seconds=1)
+"""How soon after a loss we come back, where nothing speaks for a pause."""
+
+_LOSSES_AT_ONCE, _LOSSES_WITHIN = 5, timedelta(minutes=10)
+"""How many losses of an unbilled presence, and in how long, are nothing but bad luck. After
+that it may be the room that drops us: tries grow apart."""
 
 
 class StopSignal:
@@ -88,19 +98,37 @@ class StopSignal:
         await self._asked.wait()
 
 
+class Figures(Protocol):
+    """What is counted of attendances; see `locum.metrics.Metrics`."""
+
+    def join_finished(
+        self, *, engine: str, outcome: str, late_by: timedelta | None = None
+    ) -> None: ...
+
+    def money_spent(self, *, engine: str, usd: float) -> None: ...
+
+
 @dataclass(frozen=True)
 class Company:
     """Everything that attendances share: who can go, by what means, under which policy."""
 
     ledger: Ledger
     clock: Clock
-    metrics: Metrics
+    metrics: Figures
     engines: Mapping[str, PresenceEngine]
     personas: Mapping[str, PersonaCard]
     policy: Policy
     wardrobe: Wardrobe = field(default_factory=Wardrobe)
     brief: Callable[[Meeting], Awaitable[str]] | None = None
     """Answers what may be known in a meeting; raises nothing."""
+    voices: Mapping[str, Voice] = field(default_factory=dict)
+    """With what voice a persona speaks, by engine; one that converses by itself has its own."""
+    converse: Converse | None = None
+    """Opens a conversation, where the engine doesn't converse by itself."""
+    on_change: Callable[[], None] = lambda: None
+    """Called when a session has moved on in the ledger, for whoever decides elsewhere."""
+    lost_because: str = ""
+    """Why a session is over that is taken up again, where that is known."""
 
 
 class Attendance:
@@ -117,6 +145,7 @@ class Attendance:
         self._ledger = company.ledger
         self._clock = company.clock
         self._record: SessionRecord
+        self._part: Participation
         self._unnamed: tuple[SessionHandle, datetime] | None = None
         self._listener = Listener(key, company.ledger)
         self._appearance: Appearance | None = None
@@ -131,6 +160,17 @@ class Attendance:
         if record is None or not record.is_open:
             return
         self._record = record
+        engine = self._company.engines.get(record.engine)
+        self._part = Participation(
+            listener=self._listener,
+            introduction=Introduction(
+                can_chat=engine is not None and engine.traits.can_chat,
+                voice=self._company.voices.get(record.engine),
+            ),
+            converse=self._company.converse,
+            opted_out=lambda: self._stop.ask(EndReason.OPTED_OUT),
+            now=self._clock.now,
+        )
         with structlog.contextvars.bound_contextvars(session_key=self._key):
             try:
                 await self._attend(claimed_now=claimed_now)
@@ -150,7 +190,8 @@ class Attendance:
         elif claimed_now:
             await self._join(engine)
         else:
-            await self._settle(engine, "the process ended while it was joining")
+            why = self._company.lost_because or "the process ended while it was joining"
+            await self._settle(engine, why)
 
     # ── getting in ───────────────────────────────────────────────────────────────────────
 
@@ -164,10 +205,8 @@ class Attendance:
         if self._stop.asked:
             await self._close(self._stop.reason, "told to stop before anything was sent")
             return
-        now = self._clock.now()
-        # Of meetings that follow each other in this room, the one that is on or comes next.
-        meeting = next((m for m in record.meetings if m.end > now), record.meetings[-1])
-        asked_at = now
+        now = asked_at = self._clock.now()
+        meeting = self._present_meeting(now)
         try:
             dressed = await self._company.wardrobe.appear(card, engine=record.engine, now=now)
             self._appearance = dressed
@@ -201,6 +240,11 @@ class Attendance:
                 late_by=asked_at - record.join_at if record.attempts == 1 else None,
             )
             await self._follow(session)
+
+    def _present_meeting(self, now: datetime) -> Meeting:
+        """Answer, of those that follow each other in this room, the one that is on or next."""
+        meetings = self._record.meetings
+        return next((m for m in meetings if m.end > now), meetings[-1])
 
     def _persona(self) -> PersonaCard | None:
         """Answer who goes; one that the config has dropped makes way for who goes instead.
@@ -271,7 +315,8 @@ class Attendance:
             if self._record.admitted_at is None:
                 # After the last look of the dead process it may have been let in.
                 self._record = replace(self._record, unseen=True)
-            lost = Ended(self._clock.now(), EndReason.ENGINE_LOST, "it ended without us")
+            why = self._company.lost_because or "it ended without us"
+            lost = Ended(self._clock.now(), EndReason.ENGINE_LOST, why)
             await self._ended_by_itself(lost)
             return
         _log.info("session_adopted", phase=self._record.phase.value)
@@ -346,49 +391,46 @@ class Attendance:
             # Until this is on the disk, nobody but us knows the session's name.
             await self._write(self._write_name)
             await self._patiently("sync", self._ledger.database.sync)
-        introducing: asyncio.Task[None] | None = None
+        taking_part: asyncio.Task[None] | None = None
         try:
             async for event in session.events():
                 if isinstance(event, Ended):
                     return event
-                if isinstance(event, Admitted) and introducing is None:
+                if isinstance(event, Admitted) and taking_part is None:
                     # Beside the rest: a chat that fails keeps nobody from opting out.
-                    introducing = asyncio.ensure_future(self._introduce(session))
+                    taking_part = asyncio.ensure_future(
+                        self._take_part(session, anew=self._record.admitted_at is not None)
+                    )
                 await self._note(event)
         finally:
-            if introducing is not None:
-                introducing.cancel()
+            if taking_part is not None:
+                taking_part.cancel()
+                await asyncio.gather(taking_part, return_exceptions=True)
         return Ended(self._clock.now(), EndReason.ENGINE_LOST, "the engine fell silent")
 
-    async def _introduce(self, session: MeetingSession) -> None:
-        """Write into the chat who this is, and how to make it leave, where the engine can."""
+    async def _take_part(self, session: MeetingSession, *, anew: bool) -> None:
         card = self._persona()
-        engine = self._company.engines.get(self._record.engine)
-        if card is None or engine is None or not engine.traits.can_chat:
+        if card is None:
             return
-        text = introduction(card)
-        try:
-            await self._patiently("post", lambda: session.post(text), TransientError)
-        except LocumError as error:
-            _log.error("introduction_failed", problem=str(error))
-        else:
-            _log.info("introduced", text=text)
+
+        async def patiently(call: Callable[[], Awaitable[None]]) -> None:
+            await self._patiently("post", call, TransientError)
+
+        meeting = self._present_meeting(self._clock.now())
+        seat = Seat(session, meeting, card, self._record.engine, meeting.decision.listen_only)
+        await self._part.take_part(seat, patiently, anew=anew)
 
     async def _note(self, event: SessionEvent) -> None:
-        if isinstance(event, Said):
-            self._listen(event)
-        elif isinstance(event, Admitted):
+        card = self._persona()
+        self._part.take(event, names="" if card is None else card.tile)
+        if isinstance(event, Admitted):
             await self._admitted(event.at)
         elif isinstance(event, Waiting):
             _log.info("session_waiting", detail=event.detail)
         elif isinstance(event, Roster):
             others = event.others
             await self._write(lambda: self._ledger.sessions.others_present(self._key, others))
-
-    def _listen(self, said: Said) -> None:
-        card = self._persona()
-        if self._listener.hear(said, names="" if card is None else card.tile):
-            self._stop.ask(EndReason.OPTED_OUT)
+            self._company.on_change()
 
     async def _admitted(self, at: datetime) -> None:
         self._record = replace(self._record, admitted_at=self._record.admitted_at or at)
@@ -429,6 +471,8 @@ class Attendance:
             self._note_leaving(reason)
         remains = await self._patiently("leave", session.leave)
         at = self._clock.now()
+        card = self._persona()
+        told = self._part.told_by(remains.utterances, tile="" if card is None else card.tile)
 
         def close() -> None:
             with self._ledger.database.transaction():
@@ -437,7 +481,7 @@ class Attendance:
                 self._ledger.sessions.close_attempt(
                     self._key, at=at, outcome=reason.value, remains=remains
                 )
-                self._ledger.transcripts.add(self._key, self._told_by(remains))
+                self._ledger.transcripts.add(self._key, told)
                 if reason is EndReason.OPTED_OUT and self._company.policy.forget_on_opt_out:
                     self._ledger.sessions.forget_heard(self._key)
 
@@ -446,12 +490,6 @@ class Attendance:
         await self._write(close)
         self._refresh()
         return remains.doubt
-
-    def _told_by(self, remains: Remains) -> tuple[Utterance, ...]:
-        """Answer what an engine tells of what was said, with our own part marked as ours."""
-        card = self._persona()
-        tile = "" if card is None else card.tile
-        return identified(remains.utterances, (), tile=tile)
 
     def _note_leaving(self, reason: EndReason) -> None:
         """Write down that we leave, and why, for whoever takes it up should we die now."""
@@ -512,12 +550,14 @@ class Attendance:
         policy = self._company.policy
         record = self._record
         give_up_at = record.give_up_at
-        retry_at = now + max(policy.retry.delay_after(record.attempts), after)
+        retry_at = now + max(policy.retry.delay_after(self._failures()), after)
         if record.phase is Phase.LIVE and self._lasted(now) >= _WORTH_A_GRACE:
             # We were in and were dropped: a grace of its own, and the first retry at once.
             # An engine that drops us each time we come in isn't paid for that all day long.
             give_up_at = min(now + policy.grace, record.leave_by)
-            retry_at = now + timedelta(seconds=1)
+            retry_at = now + _AT_ONCE
+        elif record.phase is Phase.LIVE and self._lost_by_chance(now):
+            retry_at = now + max(_AT_ONCE, after)
         if retry_at >= give_up_at:
             await self._close(reason, detail)
             return
@@ -535,6 +575,25 @@ class Attendance:
         self._company.metrics.join_finished(outcome=reason.value, engine=record.engine)
         wait = round((retry_at - now).total_seconds(), 1)
         _log.warning("join_retry_scheduled", reason=reason.value, detail=detail, wait_s=wait)
+
+    def _failures(self) -> int:
+        """Answer after how many failures the wait is: where nothing is billed, since we were in."""
+        engine = self._company.engines.get(self._record.engine)
+        if engine is None or engine.traits.billed:
+            return self._record.attempts
+        moves = self._ledger.sessions.transitions(self._key)
+        lived = max((move.at for move in moves if move.after is Phase.LIVE), default=None)
+        attempts = self._ledger.sessions.attempts(self._key)
+        return sum(lived is None or each.claimed_at > lived for each in attempts)
+
+    def _lost_by_chance(self, now: datetime) -> bool:
+        """Whether coming back at once costs nothing, and isn't what we do all the time."""
+        engine = self._company.engines.get(self._record.engine)
+        if engine is None or engine.traits.billed:
+            return False
+        answered = (each.answered_at for each in self._ledger.sessions.attempts(self._key))
+        lately = [each for each in answered if each and each > now - _LOSSES_WITHIN]
+        return len(lately) <= _LOSSES_AT_ONCE
 
     def _lasted(self, now: datetime) -> timedelta:
         attempts = self._ledger.sessions.attempts(self._key)
@@ -615,6 +674,7 @@ class Attendance:
         if self._record.unseen:
             changes["unseen"] = True
         self._record = self._ledger.sessions.transition(self._key, to, at=at, **changes)
+        self._company.on_change()
 
     def _refresh(self) -> None:
         """Take what others wrote: a new end, other meetings."""

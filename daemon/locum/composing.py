@@ -13,7 +13,7 @@ from locum.core.model import EndReason, Meeting, SessionRecord
 from locum.core.transcript import Transcript, Utterance
 from locum.ledger import Attempt, identity_of
 from locum.persona import PersonaCard
-from locum.ports import Attendance, EngineNote, EngineTraits, Summary
+from locum.ports import OBSERVED, Attendance, EngineNote, EngineTraits, Summary
 
 _BRAIN_FAILED = "What it came to: the minutes could not be written"
 
@@ -43,6 +43,11 @@ class Material:
     def notes(self) -> tuple[EngineNote, ...]:
         given = tuple(note for attempt in self.attempts for note in attempt.notes)
         return (*given, *self.found)
+
+    @property
+    def tells(self) -> bool:
+        """Whether any note tells of the meeting itself, not only of our presence there."""
+        return any(note.source != OBSERVED for note in self.notes)
 
     @property
     def said(self) -> str:
@@ -188,7 +193,8 @@ def _source(material: Material, traits: EngineTraits | None) -> str:
     if material.record.end_reason is EndReason.OPTED_OUT and not material.transcript.utterances:
         return "none: somebody opted out, and nothing that was heard is kept"
     told = [source.label for source in material.transcript.sources]
-    if any(attempt.notes for attempt in material.attempts):
+    given = (note for attempt in material.attempts for note in attempt.notes)
+    if any(note.source != OBSERVED for note in given):
         told.append("what the engine gave back, word for word")
     told += dict.fromkeys(note.source for note in material.found)
     if told:
@@ -209,7 +215,7 @@ def _unknown(material: Material, traits: EngineTraits | None, failure: str) -> t
     unknown = []
     if failure:
         unknown.append(f"{_BRAIN_FAILED}: {failure}")
-    if not is_heard and not material.notes:
+    if not is_heard and not material.tells:
         unknown.append(
             "What was said, decided or promised: nothing came back from the meeting."
         )
@@ -224,7 +230,7 @@ def _unknown(material: Material, traits: EngineTraits | None, failure: str) -> t
         )
     if record.end_reason in {EndReason.ENGINE_LOST, EndReason.LOST_JOIN}:
         unknown.append("What came after the engine was lost.")
-    if material.shares and record.admitted_at is not None and (material.notes or not is_heard):
+    if material.shares and record.admitted_at is not None and (material.tells or not is_heard):
         unknown.append(
             "Which notes belong to which meeting: several met in this room in one presence."
         )

@@ -275,8 +275,8 @@ class Controller:
         records = self._records()
         also = self._moved.union(*(record.occurrences for record in records if record.is_open))
         if self._looks_back:
-            self._pass(self._agenda.begun_by(self._clock.now() + self._ahead, also))
-            self._looks_back = False
+            begun = self._agenda.begun_by(self._clock.now() + self._ahead, also)
+            self._looks_back = not self._pass(begun)
             return
         self._pass(tuple(self._agenda.near(self._clock.now(), self._ahead, also)))
         self._moved = frozenset()
@@ -304,7 +304,8 @@ class Controller:
         policy = self._setting.policy
         return policy.lead + policy.merge_window + PREPARE
 
-    def _pass(self, judged: tuple[Judged, ...]) -> None:
+    def _pass(self, judged: tuple[Judged, ...]) -> bool:
+        """Answer whether all that was missed among these is written down."""
         now = self._clock.now()
         policy = self._setting.policy
         records = self._records()
@@ -320,14 +321,17 @@ class Controller:
                 self._dispatcher.stop(action.key, action.reason)
         with _each_for_itself("join"):
             self._join_all([action for action in actions if isinstance(action, Join)], now)
+        untold: set[OccurrenceKey] = set()
         for action in actions:
-            with _each_for_itself(type(action).__name__):
+            with _each_for_itself(type(action).__name__, untold, _missed_by(action)):
                 self._apply(action, now)
         self._look_ahead(plan, records, now)
-        self._decisions.note(plan.judged)
+        # What couldn't be written down as missed isn't noted as over: the next pass looks again.
+        self._decisions.note([j for j in plan.judged if j.event.occurrence not in untold])
         self._metrics.sessions_counted(sum(record.phase is Phase.LIVE for record in records))
         self._metrics.meetings_armed(self._agenda.armed)
         self._metrics.pass_finished(now)
+        return not untold
 
     def _hold_back(
         self, actions: tuple[Action, ...], records: Sequence[SessionRecord], now: datetime
@@ -555,10 +559,26 @@ def _is_held(
     return isinstance(action, (Leave, GiveUp)) and action.key in kept
 
 
+def _missed_by(action: Action) -> frozenset[OccurrenceKey]:
+    """Answer what an action tells to have been missed."""
+    if isinstance(action, GiveUp) and action.stay is not None:
+        return frozenset(meeting.occurrence for meeting in action.stay.meetings)
+    return frozenset()
+
+
 @contextlib.contextmanager
-def _each_for_itself(what: str) -> Iterator[None]:
-    """Let one action fail without the others; the next pass finds what is still to be done."""
+def _each_for_itself(
+    what: str,
+    failed: set[OccurrenceKey] | None = None,
+    occurrences: Collection[OccurrenceKey] = (),
+) -> Iterator[None]:
+    """Let one action fail without the others; the next pass finds what is still to be done.
+
+    The `occurrences` of one that fails are added to `failed`.
+    """
     try:
         yield
     except LocumError as error:
+        if failed is not None:
+            failed.update(occurrences)
         _log.error("action_failed", action=what, problem=str(error))

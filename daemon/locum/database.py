@@ -55,8 +55,8 @@ class SQLiteFile:
     unusable: ClassVar[type[LocumError]] = DatabaseError
     damaged: ClassVar[type[TransientError]] = DamagedError
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        """Open or make the file.
+    def __init__(self, path: Path, *, read_only: bool = False, migrate: bool = True) -> None:
+        """Open or make the file; without `migrate`, one that is there and of our version.
 
         Raises:
             DatabaseError: It can't be opened, is none of its kind, or a newer locum made it. Or
@@ -70,6 +70,9 @@ class SQLiteFile:
         self._syncing: asyncio.Future[None] | None = None
         self._synchronous = ""
         self._within = False
+        self._may_migrate = migrate
+        if not (migrate or path.exists()):
+            raise self.unusable(f"The {self.called} {path} isn't there.")
         try:
             self._connection = _connect(path, read_only=read_only)
             try:
@@ -117,6 +120,11 @@ class SQLiteFile:
         """An older locum wrote it, and who only reads can't bring it up to date."""
         if read_only:
             return
+        if version < len(self.migrations) and not self._may_migrate:
+            raise self.unusable(
+                f"The {self.called} {self.path} was written by an older locum, which runs. "
+                "Start that one anew."
+            )
         for number, script in enumerate(self.migrations[version:], start=version + 1):
             self._connection.executescript(
                 f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;"
@@ -200,7 +208,7 @@ class SQLiteFile:
         except sqlite3.DatabaseError as error:
             told = f"The {self.called} {self.path} can't be {verb}: {error}."
             if is_damage(error):
-                self._note_damage(str(error))
+                self.note_damage(str(error))
                 # It too is told as something that passes: whoever holds a presence keeps it,
                 # and nobody claims a new one, until a restart has mended the file.
                 raise self.damaged(told) from error
@@ -208,7 +216,8 @@ class SQLiteFile:
                 raise
             raise TransientError(told) from error
 
-    def _note_damage(self, problem: str) -> None:
+    def note_damage(self, problem: str) -> None:
+        """Take the file for damaged from now on, whoever met it."""
         if self.damage is None:
             self.damage = problem
             if self.on_damage is not None:

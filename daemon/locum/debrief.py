@@ -182,7 +182,16 @@ class Debrief:
             _log.error("minutes_failed", brain=brain.name, problem=str(error))
             return None, str(error)
         said = transcript.utterances
-        minutes = await _beside(said, lambda: hold_to_evidence(minutes, transcript))
+        deferrals = self._ledger.transcripts.deferred(material.record.key)
+
+        def held() -> Minutes:
+            # Nothing but this needs all the words that promise: a tenth of a second.
+            from locum.core.deferring import with_ours
+
+            proved = hold_to_evidence(minutes, transcript)
+            return with_ours(proved, transcript, deferrals, occasion)
+
+        minutes = await _beside(said, held)
         _log.info(
             "minutes_written",
             brain=minutes.written_by,

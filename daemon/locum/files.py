@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import stat
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+
+from locum.errors import TransientError
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -105,3 +109,46 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o600) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+_LARGEST_DIGESTS = 256 * 1024
+
+
+class DigestFile:
+    """What a person approved, by name, and in which state: a JSON file of names and digests."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def approved(self) -> Mapping[str, str]:
+        """Answer the approved digests by name. A file that can't be read approves nothing."""
+        try:
+            read = json.loads(read_regular(self._path, limit=_LARGEST_DIGESTS)[0])
+        except (UnreadableError, ValueError, RecursionError):
+            return {}
+        if not isinstance(read, dict):
+            return {}
+        return {str(name): str(digest) for name, digest in read.items()}
+
+    def put(self, digests: Mapping[str, str]) -> None:
+        """Approve these too.
+
+        Raises:
+            TransientError: It can't be written.
+        """
+        self._write({**self.approved(), **digests})
+
+    def withdraw(self, name: str) -> bool:
+        """Take an approval back; False where there was none."""
+        known = dict(self.approved())
+        found = known.pop(name, None) is not None
+        if found:
+            self._write(known)
+        return found
+
+    def _write(self, known: Mapping[str, str]) -> None:
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            replace_file(self._path, json.dumps(known, indent=2, sort_keys=True).encode())
+        except OSError as error:
+            raise TransientError(f"{self._path} can't be written: {error.strerror}.") from error

@@ -10,7 +10,7 @@ import structlog
 
 from locum.core.consent import series_of, wants_out
 from locum.core.model import OptOut, SessionKey, SessionRecord
-from locum.core.transcript import Source, Utterance
+from locum.core.transcript import Deferral, Utterance
 from locum.errors import LocumError
 from locum.ledger import Ledger
 from locum.ports import Said
@@ -29,24 +29,40 @@ class Listener:
         self._ledger = ledger
         self._opted_out: Said | None = None
         self._unwritten: list[Utterance] = []
+        self._deferred: list[Deferral] = []
 
-    def hear(self, said: Said, *, names: str) -> bool:
+    def hear(self, said: Said, *, names: str, keep: bool = True) -> bool:
         """Take in what somebody said; answers whether it is their wish to opt out.
 
-        `names` are what the stand-in and its owner are called, as on the tile.
+        `names` are what the stand-in and its owner are called, as on the tile. Before it has
+        said who it is, it may `keep` nothing.
         """
         wish = wants_out(said.text, names=names)
         if wish:
             _log.warning("opted_out", by=said.speaker, in_chat=said.in_chat)
             self._opted_out = said
+        if keep:
+            self.write(said.as_utterance())
+        return wish
+
+    def write(self, utterance: Utterance) -> None:
+        """Keep what somebody said, or we did. Raises nothing: what can't be written waits."""
         if len(self._unwritten) < _MOST_UNWRITTEN:
-            self._unwritten.append(_utterance(said))
+            self._unwritten.append(utterance)
+        self._try_to_write()
+
+    def defer(self, deferral: Deferral) -> None:
+        """Keep what is taken along for the owner; as `write` does."""
+        if len(self._deferred) < _MOST_UNWRITTEN:
+            self._deferred.append(deferral)
+        self._try_to_write()
+
+    def _try_to_write(self) -> None:
         try:
             self.write_down()
         except LocumError as error:
             waiting = len(self._unwritten)
             _log.warning("utterance_unwritten", waiting=waiting, problem=str(error))
-        return wish
 
     def write_down(self) -> None:
         """Write what was said and isn't in the ledger yet; in no other transaction.
@@ -57,6 +73,9 @@ class Listener:
         if self._unwritten:
             self._ledger.transcripts.add(self._key, self._unwritten)
             self._unwritten.clear()
+        if self._deferred:
+            self._ledger.transcripts.defer(self._key, self._deferred)
+            self._deferred.clear()
 
     def write_opt_out(self, record: SessionRecord) -> None:
         """Write for which series somebody opted out: those of the meetings that had begun."""
@@ -69,9 +88,3 @@ class Listener:
             self._ledger.calendars.opt_out(
                 OptOut(series, said.at, by=said.speaker, title=meeting.title)
             )
-
-
-def _utterance(said: Said) -> Utterance:
-    """Keep what was said as the transcript has it; the ledger names it."""
-    source = Source.CHAT if said.in_chat else said.source
-    return Utterance("", said.speaker, said.text, said.at, said.until, source)

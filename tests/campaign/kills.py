@@ -29,7 +29,7 @@ _MORE_SCHEDULES = 6
 """How many are added at most where a slow machine has let a point go by unhit."""
 
 _RAM = Path("/dev/shm")
-ALL_POINTS_BY = 200
+ALL_POINTS_BY = 132
 """With so many kills every named point must have been hit."""
 
 Tell = Callable[[str], None]

@@ -16,9 +16,10 @@ from typing import Any
 from locum.cli.ending import HUMAN_NEEDED
 from locum.errors import LocumError
 from locum.ledger import Database, Ledger
+from locum.rehearsal.configuring import write_config
 from locum.rehearsal.faults import Fault
 from locum.rehearsal.scenario import parse_scenario
-from locum.rehearsal.stage import Stage, _link, _moment, write_config
+from locum.rehearsal.stage import Stage, _link, _moment
 from tests.campaign.books import FINAL
 from tests.campaign.nursery import LifeProcess, Nursery, Orders
 from tests.campaign.points import LEDGER

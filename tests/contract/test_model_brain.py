@@ -17,11 +17,12 @@ import anyio
 import pytest
 import structlog
 
-from locum.brains.model import ModelBrain, ModelSettings, find_key
+from locum.brains.model import ModelBrain, ModelSettings
 from locum.core.minutes import Minutes
 from locum.core.secret import Secret
 from locum.core.transcript import Transcript
 from locum.errors import HumanNeededError, LocumError, PermanentError, TransientError
+from locum.providers import find_key
 from locum.rehearsal.faults import Fault
 from locum.rehearsal.model import Behaviour
 from tests.contract.model_rig import (
@@ -391,7 +392,7 @@ def test_named_provider_speaks_through_the_bounded_wire(
     rig: Rig, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A provider named without an address uses our client, our key, and none of its retries."""
-    from locum.brains.model import clerk as asking
+    from locum.providers import connection as asking
 
     made = asking._provider
 

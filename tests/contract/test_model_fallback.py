@@ -16,9 +16,10 @@ from locum.config.load import load
 from locum.core.minutes import Claim, Evidence, Minutes, Occasion, hold_to_evidence
 from locum.core.transcript import Transcript
 from locum.ports import Answer, Finding, Health, Passage
+from locum.rehearsal.configuring import write_config
 from locum.rehearsal.faults import Fault
 from locum.rehearsal.scenario import find_scenario, load_scenario
-from locum.rehearsal.stage import Stage, write_config
+from locum.rehearsal.stage import Stage
 from tests.contract.model_rig import OCCASION, PASSAGES, START, Rig, modelled, transcript_of
 
 

@@ -13,7 +13,14 @@ import pytest
 
 from locum.rehearsal.clock import HandClock
 from locum.rehearsal.faults import Fault
-from locum.rehearsal.model import Behaviour, ModelSettings, ModelStage, model_app
+from locum.rehearsal.model import (
+    Behaviour,
+    ModelSettings,
+    ModelStage,
+    ScriptedAnswer,
+    ScriptedCall,
+    model_app,
+)
 from locum.rehearsal.serving import served
 
 if TYPE_CHECKING:
@@ -111,6 +118,7 @@ def test_stream_says_the_same(witnessed: Witnessed) -> None:
                 messages=[{"role": "user", "content": PROMPT}],
                 response_format=SCHEMA,  # type: ignore[call-overload]
                 stream=True,
+                stream_options={"include_usage": True},
             )
         )
 
@@ -289,3 +297,81 @@ def test_settings_are_checked() -> None:
     """A delay that nobody waits for is refused."""
     with pytest.raises(ValueError, match="delay_s"):
         ModelSettings(delay_s=-1)
+
+
+# ── in a conversation ────────────────────────────────────────────────────────────────────
+
+SCRIPT = (
+    ScriptedAnswer(
+        when="free on thursday",
+        aside="Let me look. ",
+        calls=(ScriptedCall("calendar", {"day": "2026-03-05"}),),
+        says="The calendar says: {result}",
+    ),
+    ScriptedAnswer(when="build", says="The build is green, since nine."),
+)
+
+
+def _talk(witnessed: Witnessed, *messages: dict[str, Any]) -> list[Any]:
+    with witnessed.client() as client:
+        return list(
+            client.chat.completions.create(
+                model="stage-1",
+                messages=list(messages),  # type: ignore[arg-type]
+                stream=True,
+            )
+        )
+
+
+def _text(chunks: list[Any]) -> str:
+    return "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+
+
+def test_a_script_says_what_is_answered_and_what_is_called(witnessed: Witnessed) -> None:
+    """A scenario's answers come word by word; a tool is called first, and its answer told."""
+    witnessed.stage.configure(script=SCRIPT, words_per_second=2000)
+    asked = {"role": "user", "content": "Is Alex FREE on Thursday?"}
+
+    assert _text(_talk(witnessed, {"role": "user", "content": "And the build?"})) == (
+        "The build is green, since nine."
+    )
+    first = _talk(witnessed, asked)
+    calls = [c.choices[0].delta.tool_calls for c in first if c.choices[0].delta.tool_calls]
+    name = "".join(each[0].function.name or "" for each in calls)
+    arguments = "".join(each[0].function.arguments or "" for each in calls)
+    assert (name, json.loads(arguments)) == ("calendar", {"day": "2026-03-05"})
+    assert first[-1].choices[0].finish_reason == "tool_calls"
+
+    made = {"id": "call_1", "type": "function"}
+    function = {"name": name, "arguments": arguments}
+    then = _talk(
+        witnessed,
+        asked,
+        {"role": "assistant", "tool_calls": [{**made, "function": function}]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "free from ten"},
+    )
+    assert _text(then) == "The calendar says: free from ten"
+
+
+def test_streams_go_wrong_as_they_are_told_to(witnessed: Witnessed) -> None:
+    """Cut short, unreadable, endless, or without a word: a client sees each of them."""
+    import openai
+
+    witnessed.stage.configure(script=SCRIPT)
+    asked = {"role": "user", "content": "And the build?"}
+
+    witnessed.stage.then(Behaviour.CUT, Behaviour.GARBLED, Behaviour.SILENT)
+    assert _text(_talk(witnessed, asked)) == "The build is "
+    with pytest.raises((openai.OpenAIError, ValueError)):
+        _talk(witnessed, asked)
+    assert _text(_talk(witnessed, asked)) == ""
+
+    witnessed.stage.then(Behaviour.ENDLESS)
+    with witnessed.client() as client:
+        stream = client.chat.completions.create(
+            model="stage-1",
+            messages=[asked],  # type: ignore[list-item]
+            stream=True,
+        )
+        heard = sum(1 for _, _ in zip(stream, range(200), strict=False))
+    assert heard == 200

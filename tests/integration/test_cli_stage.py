@@ -22,10 +22,12 @@ import pytest
 import locum
 from locum.calendars.google_token import CALENDAR_SCOPE, PERMISSIONS
 from locum.config.load import load
+from locum.config.model import PikaStream
 from locum.control import call_daemon
 from locum.errors import LocumError
+from locum.rehearsal.configuring import write_config
 from locum.rehearsal.scenario import parse_scenario
-from locum.rehearsal.stage import Addresses, Stage, write_config
+from locum.rehearsal.stage import Addresses, Stage
 
 SCENARIO = b"""
 title = "Commands"
@@ -450,10 +452,9 @@ def test_stage_is_served_until_interrupted(tmp_path: Path) -> None:
     assert (code, rest) == (0, "")
     assert served["account"] == "alex@example.com"
     assert served["token_uri"] == f"{served['google']}/token"
-    assert (
-        load(Path(served["config"])).config.engines["pikastream"].base_url
-        == (served["pikastream"])
-    )
+    engine = load(Path(served["config"])).config.engines["pikastream"]
+    assert isinstance(engine, PikaStream)
+    assert engine.base_url == served["pikastream"]
     key = (tmp_path / "stage" / "pika_dev_key").read_text().strip()
     assert served["pika_dev_key"] == key
     assert served["model"].startswith("http://127.0.0.1:")

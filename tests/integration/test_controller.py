@@ -232,6 +232,29 @@ async def test_rule_51_missed_is_told_once(tmp_path: Path) -> None:
         assert rig.joins() == 0
 
 
+async def test_missed_is_told_though_the_first_try_to_write_it_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that failed at that one write: what was missed isn't taken for settled."""
+    async with daemon_rig(tmp_path, pika=FAST) as rig:
+        rig.boot()
+        rig.show(starts_in=300, lasts=60)
+        await rig.crash()
+        rig.leap(seconds(4000))
+        failed = []
+
+        def fail(*_: object, **__: object) -> NoReturn:
+            failed.append(True)
+            monkeypatch.undo()
+            raise TransientError("The disk failed.")
+
+        monkeypatch.setattr("locum.ledger.sessions.Sessions.record_missed", fail)
+        rig.boot()
+        rig.controller.ask()
+        await until(lambda: rig.phases() == (Phase.MISSED,))
+        assert failed
+
+
 # ── stopping ─────────────────────────────────────────────────────────────────────────────
 
 

@@ -25,7 +25,7 @@ from locum.core.model import (
     OccurrenceKey,
     TimeWindow,
 )
-from locum.core.transcript import Source, Utterance
+from locum.core.transcript import Deferral, Source, Utterance
 from locum.database import write_instant
 from locum.ledger import (
     Addressee,
@@ -433,8 +433,12 @@ def test_what_was_said_is_kept_word_for_word(ledger: Ledger) -> None:
         *(Source.EARS, Source.CHAT, Source.EARS),
         Source.MEET_TRANSCRIPT,
     ]
+    asked = Deferral(at(2), "Dana", "Can you promise it?")
+    ledger.transcripts.defer(key, [asked, replace(asked, by="")])
+    assert ledger.transcripts.deferred(key) == (asked, replace(asked, by=""))
     ledger.sessions.forget_heard(key)
     assert ledger.transcripts.of(key) == ()
+    assert ledger.transcripts.deferred(key) == ()
 
 
 def test_the_newest_filings_come_first(ledger: Ledger) -> None:

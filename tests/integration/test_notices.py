@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -18,6 +19,7 @@ import structlog
 from dateutil.tz import UTC
 
 from locum import notifying
+from locum.app.commands import Commands
 from locum.core.model import EndReason, EventStatus, Mark, Phase
 from locum.core.money import Caps
 from locum.core.notices import Kind, Notice, Severity
@@ -37,6 +39,7 @@ from tests.integration.notices_rig import (
     owner_of,
     receiving,
 )
+from tests.unit.test_notices import asked
 
 pytestmark = pytest.mark.anyio
 
@@ -470,6 +473,36 @@ async def test_moved_cancelled_and_skipped(tmp_path: Path, hole: Pigeonhole) -> 
         owner.begin()
         await until(lambda: not rig.ledger.notices.waiting_targets())
         assert len(hole.notices) == 6
+
+
+async def test_what_a_persona_asks_for_reaches_the_owner_who_answers(
+    tmp_path: Path, hole: Pigeonhole
+) -> None:
+    """The request that a meeting's process wrote is told once; the answer counts once."""
+    async with daemon_rig(tmp_path) as rig, owner_of(rig, [hole]) as owner:
+        owner.begin()
+        now = rig.clock.now()
+        request = asked(at=now, expires_at=now + timedelta(hours=6))
+        rig.ledger.requests.put(request)
+        rig.controller.ask()
+        await until(lambda: hole.kinds() == [Kind.APPROVAL])
+        assert f"locum approve {request.id}" in hole.notices[0].body
+        nothing: Any = None
+        commands = Commands(
+            ledger=rig.ledger, clock=rig.clock, controller=rig.controller, desk=nothing,
+            config=nothing, reload=nothing, poll_soon=nothing, keeper=nothing, paces=nothing,
+            push=nothing, memory={}, transcript_troubles=nothing,
+        )  # fmt: skip
+        decide = commands.decide
+        with pytest.raises(PermanentError, match='no request "other"'):
+            await decide({"request": "other", "approve": True})
+        assert await decide({"request": request.id, "approve": "yes"}) == {
+            "request": request.id,
+            "approved": False,
+        }
+        with pytest.raises(PermanentError, match="is denied"):
+            await decide({"request": request.id, "approve": True})
+        assert len(hole.notices) == 1
 
 
 async def test_what_is_cancelled_before_it_could_be_sent_is_never_sent(

@@ -253,7 +253,7 @@ def test_a_preview_is_a_picture(folder: Path, tmp_path: Path) -> None:
     done = does("avatar", "preview", "robin", "-o", "tile.png")
 
     assert size_of(tmp_path / "tile.png") == (1280, 720)
-    assert "can't be shown here yet" in done.stderr
+    assert "avatar preview robin --out FILE" in done.stderr
 
 
 # ── drawing and cloning, at the stage ────────────────────────────────────────────────────

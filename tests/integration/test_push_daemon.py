@@ -15,9 +15,10 @@ import pytest
 from locum.cli.asking import _push_row
 from locum.cli.examining import _check_push
 from locum.ports import Health
+from locum.rehearsal.configuring import write_config
 from locum.rehearsal.play import _DaemonProcess
 from locum.rehearsal.scenario import parse_scenario
-from locum.rehearsal.stage import Stage, write_config
+from locum.rehearsal.stage import Stage
 from tests.ports import free_port
 
 OWNER = "alex@example.com"

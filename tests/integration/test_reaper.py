@@ -34,9 +34,10 @@ from locum.core.model import (
 )
 from locum.errors import LocumError
 from locum.ledger import Database, Ledger, StateLock
+from locum.rehearsal.configuring import write_config
 from locum.rehearsal.pikastate import SessionRequest
 from locum.rehearsal.scenario import parse_scenario
-from locum.rehearsal.stage import Addresses, Stage, write_config
+from locum.rehearsal.stage import Addresses, Stage
 from tests.unit.builders import meeting, room
 from tests.unit.builders import record as record_of
 

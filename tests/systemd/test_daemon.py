@@ -22,9 +22,10 @@ import pytest
 
 from locum.control import call_daemon
 from locum.errors import LocumError
+from locum.rehearsal.configuring import write_config
 from locum.rehearsal.pikastate import PikaSettings
 from locum.rehearsal.scenario import Owner, Scenario, ScenarioEvent, ScenarioPerson
-from locum.rehearsal.stage import Addresses, Stage, write_config
+from locum.rehearsal.stage import Addresses, Stage
 from tests.systemd.boot import BootError, Machine, booted_systemd, why_not
 
 # They share one machine; with pytest-xdist's `--dist loadgroup` they share a worker too.

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from locum.briefing.secrets import is_denied, without_secrets
+from locum.briefing.secrets import is_denied
 from locum.core.briefing import Piece, compile_briefing, gives_orders, tokens_of
 from locum.core.compartments import INTERNAL, NOBODY, readable
+from locum.core.redaction import without_secrets
 from locum.core.remembered import Compartment
 from locum.persona import compile_prompt
 from locum.persona.prompt import LONGEST_PROMPT

@@ -15,11 +15,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from locum.app.chromium import account_of
+from locum.app.parts import prices_of
 from locum.config.example import example_text
 from locum.config.lines import dotted
 from locum.config.load import LoadedConfig, load
-from locum.config.model import Config, MarkdownSink, Notify, PersonaTable
+from locum.config.model import (
+    ChromiumEngine,
+    Config,
+    MarkdownSink,
+    Notify,
+    PersonaTable,
+    PikaStream,
+)
 from locum.config.schema import schema
+from locum.config.talking import PocketTable
 from locum.config.values import format_duration, is_loopback, parse_duration
 from locum.errors import ConfigError
 
@@ -122,7 +132,9 @@ def test_example_loads_once_its_picture_is_there(load_text: Loader, folder: Path
     [sink] = loaded.config.sinks
     assert isinstance(sink, MarkdownSink)
     assert sink.folder == Path("/home/ada/meetings")
-    assert loaded.config.engines["pika"].api_key_file == folder / "pika.key"
+    engine = loaded.config.engines["pika"]
+    assert isinstance(engine, PikaStream)
+    assert engine.api_key_file == folder / "pika.key"
 
 
 def test_example_wants_nothing_but_its_picture(tmp_path: Path) -> None:
@@ -237,7 +249,9 @@ def test_environment_moves_the_engines(load_text: Loader) -> None:
     """PIKA_API_BASE_URL wins over the file, and a note says so."""
     loaded = load_text(GOOD, PIKA_API_BASE_URL="http://127.0.0.1:8001")
 
-    assert loaded.config.engines["pika"].base_url == "http://127.0.0.1:8001"
+    engine = loaded.config.engines["pika"]
+    assert isinstance(engine, PikaStream)
+    assert engine.base_url == "http://127.0.0.1:8001"
     [note] = loaded.warnings
     assert note.startswith('engines.pika.base_url is "http://127.0.0.1:8001", by PIKA_API_BASE')
 
@@ -591,3 +605,120 @@ def test_model_alone_leaves_paths_as_they_are() -> None:
 
     assert persona.image == Path("face.png")
     assert dotted(("a b", 0, "c")) == '"a b"[1].c'
+
+
+# ── our own engine ───────────────────────────────────────────────────────────────────────
+
+OWN = "[engines.own]\ntype = 'chromium'\n"
+
+
+def test_own_engine_goes_as_the_only_account(load_text: Loader) -> None:
+    """With one account nobody needs to name it; its price is nothing."""
+    config = load_text(GOOD.replace('type = "pikastream"', 'type = "chromium"')).config
+    engine = config.engines["pika"]
+
+    assert isinstance(engine, ChromiumEngine)
+    assert account_of(engine, config) == "work"
+    assert prices_of(config) == {"pika": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (OWN, "1: engines.own.account: is missing. There is no account: name the one"),
+        (OWN + "account = 'wrk'", '3: engines.own.account: there is no account "wrk".'),
+        (OWN + "guest = true\naccount = 'work'", "3: engines.own.guest: a guest isn't signed in"),
+        (OWN + "guest = true\nwidth = 10", "4: engines.own.width: must be at least 320, not 10"),
+        (OWN + "guest = true\nprice_per_minute = 1", "4: engines.own.price_per_minute: unknown key."),
+        ("[stage]\n" + OWN + "guest = true", '1: engines.own.meet_url: "https://meet.google.com/" isn\'t'),
+    ],
+)  # fmt: skip
+def test_own_engine_is_held_to_its_keys(problems_of: Finder, text: str, problem: str) -> None:
+    """As whom it goes is said once, and an address of a stage is on this machine."""
+    found = [each.removeprefix("locum.toml:") for each in problems_of(text)]
+
+    assert any(each.startswith(problem) for each in found), found
+
+
+def test_own_engine_of_two_accounts_must_name_one(problems_of: Finder) -> None:
+    """Nobody guesses as whom somebody is in a room."""
+    two = GOOD + "[[calendar.accounts]]\nname = 'home'\ntoken_file = 'h.json'\n"
+    own = two.replace('type = "pikastream"', 'type = "chromium"')
+
+    [problem] = problems_of(own)
+    assert "engines.pika.account: is missing. There are 2 accounts" in problem
+    named = own.replace('type = "chromium"', "type = \"chromium\"\naccount = 'home'")
+    assert problems_of(named) == ()
+
+
+def test_environment_moves_only_the_hosted_engine(load_text: Loader) -> None:
+    """PIKA_API_BASE_URL means nothing to a browser."""
+    text = f"attend.engine = 'own'\n{GOOD}{OWN}"
+    loaded = load_text(text, PIKA_API_BASE_URL="http://127.0.0.1:8001")
+
+    assert loaded.config.engines["own"].type == "chromium"
+    assert len(loaded.warnings) == 1
+
+
+def test_own_engine_of_the_example_can_be_used_as_it_stands(load_text: Loader) -> None:
+    """Uncommented, it is taken, and what it shows as defaults are the defaults."""
+    lines = [
+        line.removeprefix("# ") if "# [own" in line else line
+        for line in example_text().splitlines()
+    ]
+    text = "attend.engine = 'own'\n" + "\n".join(lines).replace("[attend]\n", "", 1)
+    engine = load_text(text).config.engines["own"]
+
+    shown = [line.partition(" = ")[0] for line in lines if "# [own, default]" in line]
+    assert shown[:3] == ["guest", "width", "height"]
+    for name in shown:
+        assert getattr(engine, name) == ChromiumEngine.model_fields[name].default
+
+
+def test_voices_of_the_example_can_be_used_as_they_stand(load_text: Loader) -> None:
+    """Uncommented, each is a voice of its kind, and what it shows as defaults are the defaults."""
+    lines = [
+        line.removeprefix("# ") if "# [voices" in line else line
+        for line in example_text().splitlines()
+    ]
+    voices = load_text("\n".join(lines)).config.voices
+
+    kinds = {name: voice.type for name, voice in voices.items()}
+    assert kinds == {
+        "joe": "sherpa",
+        "mine": "pocket",
+        "hosted": "openai",
+        "eleven": "elevenlabs",
+    }
+    for name in ("speaker", "speed", "cloned"):
+        assert getattr(voices["joe"], name) == type(voices["joe"]).model_fields[name].default
+    assert PocketTable.model_fields["model"].default == "english"
+
+
+def test_a_persona_speaks_with_a_voice_that_there_is(
+    load_text: Loader, problems_of: Finder
+) -> None:
+    """Its voice is named as [voices] has it, else the mistake is shown with what was meant."""
+    voice = "[voices.joe]\ntype = 'sherpa'\nmodel = 'voice-joe'\n"
+    persona = "[personas.robin]\nspeaks_with = 'jo'\n"
+
+    [problem] = problems_of(f"{voice}{persona}")
+    assert 'personas.robin.speaks_with: there is no voice "jo". Did you mean "joe"?' in problem
+    loaded = load_text(voice + persona.replace("jo'", "joe'"))
+    assert loaded.config.personas["robin"].speaks_with == "joe"
+
+
+def test_a_stage_speaks_to_no_voice_elsewhere(problems_of: Finder) -> None:
+    """On a stage, a hosted voice is on this machine, or it is none."""
+    text = """
+    [calendar]
+    api_root = "http://127.0.0.1:1/"
+    token_uri = "http://localhost:1/token"
+    [voices.a]
+    type = "elevenlabs"
+    voice = "x"
+    [stage]
+    """
+
+    [problem] = problems_of(text)
+    assert 'voices.a.base_url: "https://api.elevenlabs.io" isn\'t on this machine' in problem

@@ -21,6 +21,7 @@ from locum.core.model import (
     OccurrenceKey,
     Phase,
     SessionHandle,
+    SessionKey,
     SessionRecord,
 )
 from locum.core.notice_texts import foreign, own, skip_command
@@ -39,6 +40,7 @@ from locum.core.notices import (
     Told,
     due,
 )
+from locum.core.requests import Request
 from tests.unit.builders import (
     LEAD,
     OTHER_ROOM,
@@ -601,6 +603,36 @@ def test_a_restored_ledger() -> None:
     assert owner.see((), 4) == []
 
 
+def asked(**others: Any) -> Request:
+    fields: dict[str, Any] = {
+        "id": "k3f9a2",
+        "session": SessionKey("s"),
+        "persona": "robin",
+        "title": "Weekly",
+        "tool": "deploy",
+        "what": "deploy --to staging",
+        "asked_by": "Kim",
+        "at": TEN,
+        "expires_at": at(20),
+    }
+    return Request(**{**fields, **others})
+
+
+def test_what_it_asks_for_is_told_once_with_the_way_to_answer() -> None:
+    """A request names who asked, what would run, and both answers; a stranger's words are tame."""
+    owner = Owner()
+
+    [notice] = owner.see((), 1, requests=(asked(asked_by="Kim [x](https://evil.test)"),))
+
+    assert notice.kind is Kind.APPROVAL
+    assert "locum approve k3f9a2" in notice.body
+    assert "locum deny k3f9a2" in notice.body
+    assert "deploy --to staging" in notice.body
+    assert "https://evil.test" not in notice.body
+    assert notice.expires_at == at(20)
+    assert owner.see((), 2, requests=(asked(),)) == []
+
+
 @pytest.mark.parametrize("kind", Kind)
 def test_every_kind_can_be_muted(kind: Kind) -> None:
     """What is left out of the kinds is never told."""
@@ -623,6 +655,7 @@ def test_every_kind_can_be_muted(kind: Kind) -> None:
         engines=(EngineTrouble("stage", TEN, "x"),),
         config=ConfigTrouble(at(-9), ("x",)),
         recovered_at=at(-1),
+        requests=(asked(),),
     )
     # Before its start, so that it can be called off.
     early = replace(everything, now=at(-1))

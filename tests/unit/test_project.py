@@ -33,7 +33,12 @@ else:
 
 ROOT = Path(__file__).parents[2]
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
-PIN_FILES = ("requirements.txt", "requirements-dev.txt", "requirements-setup.txt")
+PIN_FILES = (
+    "requirements.txt",
+    "requirements-chromium.txt",
+    "requirements-dev.txt",
+    "requirements-setup.txt",
+)
 
 # ── pins ─────────────────────────────────────────────────────────────────────────────────
 
@@ -103,9 +108,10 @@ def project() -> Mapping[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 
-def extras_of(content: Mapping[str, Any]) -> list[str]:
-    extras = content["project"]["optional-dependencies"].values()
-    return [requirement for requirements in extras for requirement in requirements]
+def extras_of(content: Mapping[str, Any], *names: str) -> list[str]:
+    """Answer what some extras ask for; all of them where none is named."""
+    extras = content["project"]["optional-dependencies"]
+    return [requirement for name in names or extras for requirement in extras[name]]
 
 
 def pins_of(name: str) -> tuple[Pin, ...]:
@@ -119,11 +125,24 @@ def test_runtime_pins_meet_the_project() -> None:
     assert unmet(wanted, pins_of("requirements.txt")) == (), "python3 daemon/bootstrap.py lock"
 
 
+def test_engine_pins_meet_the_project() -> None:
+    """A rehearsal with our own engine gets that extra, the stage's, the runtime, and no other."""
+    content = project()
+    wanted = content["project"]["dependencies"] + extras_of(content, "chromium", "stage", "brain")
+    pins = pins_of("requirements-chromium.txt")
+
+    assert unmet(wanted, pins) == (), "python3 daemon/bootstrap.py lock"
+    others = {Requirement(one).name for one in extras_of(content, "notify")}
+    assert "apprise" in others
+    assert others & {pin.name for pin in pins} == set()
+
+
 def test_development_pins_meet_the_project() -> None:
-    """The tests' environment holds the development group, every extra and the runtime."""
+    """The tests' environment holds the development group, the extras and the runtime."""
     content = project()
     wanted = content["project"]["dependencies"] + content["dependency-groups"]["dev"]
-    wanted += extras_of(content)
+    tried = set(content["project"]["optional-dependencies"]) - {"pocket"}  # It pulls torch.
+    wanted += extras_of(content, *sorted(tried))
 
     assert unmet(wanted, pins_of("requirements-dev.txt")) == (), (
         "python3 daemon/bootstrap.py lock"
@@ -148,15 +167,16 @@ def test_setup_pins_meet_the_project() -> None:
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-def test_development_pins_are_the_runtime_pins(python: str) -> None:
-    """Tests run on the very versions that users get."""
-    runtime, development = (
+def test_development_pins_are_the_users_pins(python: str) -> None:
+    """Tests run on the very versions that users get, with our own engine or without."""
+    runtime, engine, development = (
         {(pin.name, pin.version) for pin in pins_of(name) if pin.applies_to(python)}
-        for name in ("requirements.txt", "requirements-dev.txt")
+        for name in PIN_FILES[:3]
     )
 
     assert runtime
-    assert runtime - development == set()
+    assert runtime - engine == set()
+    assert engine - development == set()
 
 
 def test_extras_of_the_project_are_pinned_whole() -> None:
@@ -213,7 +233,7 @@ def test_unmet_requirements_are_found() -> None:
 # ── modules ──────────────────────────────────────────────────────────────────────────────
 
 IMPORT_EACH_ALONE = """\
-import importlib, json, os, sys, traceback, warnings
+import gc, importlib, json, os, sys, traceback, warnings
 
 def tried(name):
     # A fork a module: none profits from what another one has imported.
@@ -230,6 +250,7 @@ def tried(name):
 libraries, modules = json.load(sys.stdin)
 for library in libraries:
     importlib.import_module(library)
+gc.disable()  # It costs a fifth of the time, and nothing lives for long.
 warnings.simplefilter("error")
 sys.exit(" ".join(name for name in modules if not tried(name)) or None)
 """

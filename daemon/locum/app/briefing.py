@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
@@ -60,11 +60,16 @@ class Desk:
     skills: SkillBook
     audience_of: Callable[[Meeting], Compartment]
     recall: Recall
+    party_of: Callable[[Person], Compartment] = lambda _person: NOBODY
 
     async def brief(self, meeting: Meeting) -> str:
         """Answer what may be known in a meeting, as lines; nothing where that fails."""
+        return (await self.briefing(meeting)).text
+
+    async def briefing(self, meeting: Meeting) -> Briefing:
+        """Answer what may be known in a meeting, piece by piece; nothing where that fails."""
         if not self.config.briefing.enabled:
-            return ""
+            return Briefing(NOBODY)
         try:
             with anyio.fail_after(_LONGEST_S):
                 # In a thread: folders can be many, and on a network.
@@ -73,14 +78,14 @@ class Desk:
         except (LocumError, OSError, TimeoutError) as error:
             problem = str(error) or f"it took longer than {_LONGEST_S:.0f} s"
             _log.error("briefing_failed", problem=problem)
-            return ""
+            return Briefing(NOBODY)
         _log.info(
             "briefing_compiled",
             pieces=len(briefing.told),
             withheld=len(briefing.withheld),
             tokens=briefing.tokens,
         )
-        return briefing.text
+        return briefing
 
     def compile(self, meeting: Meeting, outside: Iterable[Piece]) -> Briefing:
         """Compile a briefing; `outside` is what `outside` gathered."""
@@ -129,18 +134,54 @@ class Desk:
             if found is not None:
                 yield from _contact(found)
 
-    def _skills(self) -> Iterator[Piece]:
+    def workspaces(self) -> tuple[Piece, ...]:
+        """Answer every text of every workspace, whomever it is for. Blocking."""
+        found: list[Piece] = []
+        for table in self.config.workspace:
+            try:
+                found += _workspace(table)
+            except LocumError as error:
+                _log.warning("briefing_source_failed", problem=str(error))
+        return tuple(found)
+
+    def people(self) -> tuple[Piece, ...]:
+        """Answer who everybody is; those of a client's may hear it of each other. Blocking."""
+        found: list[Piece] = []
+        for path in self.config.contacts.files:
+            try:
+                for contact in read_contacts(path):
+                    among = self.party_of(contact.person)
+                    about = f"{contact.name}, {', '.join(contact.emails)}"
+                    found += (
+                        replace(
+                            piece,
+                            compartment=among,
+                            text=f"{about}: {piece.text}",
+                            is_public=False,
+                        )
+                        if piece.is_public
+                        else piece
+                        for piece in _contact(contact)
+                    )
+            except LocumError as error:
+                _log.warning("briefing_source_failed", problem=str(error))
+        return tuple(found)
+
+    def approved_skills(self) -> tuple[Skill, ...]:
+        """Answer the skills that count. Blocking."""
         approved = self.skills.approved()
-        for skill in self.all_skills():
-            if approved.get(skill.name) == skill.digest:
-                yield Piece(
-                    f"skill {skill.name}",
-                    f"skill: {skill.name}",
-                    skill.description,
-                    INTERNAL,
-                    rank=4,
-                    is_public=True,
-                )
+        return tuple(s for s in self.all_skills() if approved.get(s.name) == s.digest)
+
+    def _skills(self) -> Iterator[Piece]:
+        for skill in self.approved_skills():
+            yield Piece(
+                f"skill {skill.name}",
+                f"skill: {skill.name}",
+                skill.description,
+                INTERNAL,
+                rank=4,
+                is_public=True,
+            )
 
     def all_skills(self) -> tuple[Skill, ...]:
         found: list[Skill] = []
@@ -293,4 +334,10 @@ def desk_of(config: Config, state_dir: Path) -> Iterator[Desk]:
 
 
 def desk(config: Config, state_dir: Path, boundaries: Boundaries, recall: Recall) -> Desk:
-    return Desk(config, SkillBook(skills_path(state_dir)), boundaries.of_meeting, recall)
+    return Desk(
+        config,
+        SkillBook(skills_path(state_dir)),
+        boundaries.of_meeting,
+        recall,
+        boundaries.of_person,
+    )

@@ -6,6 +6,8 @@ import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
+import structlog
+
 from locum import __version__
 from locum.app import reports
 from locum.app.filing import FilingDesk
@@ -25,10 +27,13 @@ from locum.core.model import (
     instant_label,
 )
 from locum.core.pacing import AccountPace
+from locum.core.requests import RequestState
 from locum.errors import PermanentError, TransientError
 from locum.ledger import Ledger
 from locum.ports import Clock
 from locum.push import PushReport
+
+_log = structlog.get_logger(__name__)
 
 
 class Commands:
@@ -76,6 +81,7 @@ class Commands:
             "poll": self.poll,
             "personas": self.personas,
             **self._memory,
+            "decide": self.decide,
             "file": self._desk.again,
         }
 
@@ -235,6 +241,22 @@ class Commands:
         """Look at the personas' folders now: a command has changed one."""
         await self._keeper.look()
         return {"personas": await self._keeper.reports()}
+
+    async def decide(self, args: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Take the owner's answer to what a persona asked for in a meeting."""
+        name, approved = _text(args, "request"), args.get("approve") is True
+        now = self._clock.now()
+        if not self._ledger.requests.decide(name, approved=approved, at=now):
+            found = self._ledger.requests.get(name)
+            if found is None:
+                raise PermanentError(f'There is no request "{name}". See `locum approvals`.')
+            is_late = found.state is RequestState.OPEN
+            raise PermanentError(
+                f"It doesn't wait for an answer any more: {name} "
+                f"{'has expired' if is_late else f'is {found.state.value}'}."
+            )
+        _log.info("request_decided", request=name, approved=approved)
+        return {"request": name, "approved": approved}
 
     def _open(self) -> list[SessionRecord]:
         records = self._ledger.sessions.unfinished_and_since(self._clock.now())

@@ -11,7 +11,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -21,6 +21,7 @@ import structlog
 from locum.app.briefing import desk
 from locum.app.commands import Commands
 from locum.app.filing import FilingDesk
+from locum.app.nursing import Nurse
 from locum.app.parts import (
     Workshop,
     clock_of,
@@ -47,7 +48,7 @@ from locum.controller import Controller, Setting
 from locum.core.model import CalendarRef, Judged, Meeting, SessionKey
 from locum.core.transcript import Transcript, Utterance
 from locum.debrief import Debrief
-from locum.dispatch import InProcess
+from locum.dispatch import ATTEND, Children, InProcess, Routed, sweep
 from locum.errors import LocumError, TransientError
 from locum.gathering import Gathering, transcribed
 from locum.ledger import Ledger, LedgerError, StateLock
@@ -77,8 +78,21 @@ _NEEDS_RESTART = ("state_dir", "runtime_dir", "metrics", "stage")
 class Daemon:
     """One run of the daemon over one state directory."""
 
-    def __init__(self, store: ConfigStore, *, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self,
+        store: ConfigStore,
+        *,
+        environ: Mapping[str, str] = os.environ,
+        workshop_of: Callable[..., Workshop] = Workshop,
+        child_command: Sequence[str] = ATTEND,
+    ) -> None:
         """Take the state directory and open the ledger.
+
+        Args:
+            store: The config.
+            environ: The environment.
+            workshop_of: Builds the adapters.
+            child_command: What starts the process of one session.
 
         Raises:
             PermanentError: Another daemon has it.
@@ -98,7 +112,7 @@ class Daemon:
         self._ledger = Ledger(opened.database)
         self._ledger.database.on_damage = self._ledger_damaged
         self._metrics = Metrics()
-        self._workshop = Workshop(self._clock, self._state, environ)
+        self._workshop = workshop_of(self._clock, self._state, environ)
         self._keeper = PersonaKeeper(
             self._clock, self._state, Wardrobe(self._state), on_change=self._standing_changed
         )
@@ -126,7 +140,15 @@ class Daemon:
             on_jump=self._time_jumped,
             poll=self._poll,
         )
-        self._dispatcher = InProcess(attendances(self._company), on_end=self._instant_came)
+        self._nurse = Nurse(self._state, self._company, store.current)
+        self._dispatcher = Routed(
+            InProcess(attendances(self._company), on_end=self._instant_came),
+            Children(
+                self._nurse.nursery(self._metrics, self._instant_came, child_command),
+                on_end=self._instant_came,
+            ),
+            weighs=self._nurse.weighs,
+        )
         self._controller = Controller(
             ledger=self._ledger,
             clock=self._clock,
@@ -246,6 +268,7 @@ class Daemon:
             self._tasks.start("personas", self._keeper.watch(self._upcoming))
             self._tasks.start("recovery", self._settle_lost_sessions())
             self._tasks.start("memory", self._remembering.run())
+            self._tasks.start("seats", sweep(self._state))
             self._tasks.start("watchdog", self._feed_watchdog())
             self._log_start()
         self._notifier.ready()
@@ -469,7 +492,7 @@ class Daemon:
         except LocumError as error:
             _log.error("config_rejected", problems=[str(error)])
             return ReloadOutcome(Reload.REJECTED, problems=(str(error),))
-        self._taken = config
+        self._taken, self._nurse.taken = config, self._store.current
         self._polling.change(sources, pace_of(config))
         self._change_push(config)
         self._gathering.change(gathering)

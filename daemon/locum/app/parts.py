@@ -18,17 +18,18 @@ from dateutil.tz import tzlocal
 
 from locum.app import sinks
 from locum.app.accounts import google_account
+from locum.app.chromium import chromium_engine, chromium_settings
 from locum.app.personas import card_in
 from locum.app.places import persona_folder
 from locum.brains.extractive.brain import ExtractiveBrain
 from locum.brains.fallback import FallbackBrain
 from locum.brains.model import ModelBrain, ModelSettings, Segment
-from locum.brains.model import find_key as find_model_key
 from locum.calendars.google import GoogleCalendarSource
 from locum.calendars.google_meet import GoogleMeetTranscripts
 from locum.calendars.google_push import GooglePush
 from locum.calendars.google_token import GoogleAccount
 from locum.clock import StageClock, SystemClock
+from locum.config.model import ChromiumEngine as ChromiumTable
 from locum.config.model import Config, PersonaTable, PikaStream, RuleAction
 from locum.config.model import Rule as RuleTable
 from locum.config.values import home_directory
@@ -61,6 +62,7 @@ from locum.ports import (
     TranscriptSource,
     VoiceCloner,
 )
+from locum.providers import find_key as find_model_key
 from locum.push import PushSettings
 
 _EFFECTS = {
@@ -142,13 +144,28 @@ class Workshop:
         )
 
     def engines(self, config: Config) -> dict[str, PresenceEngine]:
-        return {
-            name: self._keep(("engine", name), table, lambda table=table: self._engine(table))
-            for name, table in config.engines.items()
-        }
+        """Answer what carries personas; building one starts nothing."""
+        return {name: self._engine(name, config) for name in config.engines}
 
-    def _engine(self, table: PikaStream) -> PresenceEngine:
-        return PikaStreamEngine(pikastream_settings(table, self.environ), clock=self.clock)
+    def _engine(self, name: str, config: Config) -> PresenceEngine:
+        table = config.engines[name]
+        if isinstance(table, ChromiumTable):
+            settings = chromium_settings(table, config, self.state_dir)
+            return self._keep(  # type: ignore[no-any-return]
+                ("engine", name), settings, lambda: chromium_engine(settings, self.clock)
+            )
+        return self._keep(  # type: ignore[no-any-return]
+            ("engine", name),
+            table,
+            lambda: PikaStreamEngine(
+                pikastream_settings(table, self.environ), clock=self.clock
+            ),
+        )
+
+    def memory_limit(self, config: Config, engine: str) -> int | None:
+        """Answer how many bytes a session's process tree may take; None where none is set."""
+        mib = getattr(config.engines.get(engine), "memory_limit", None)
+        return None if mib is None else int(mib) << 20
 
     def cloners(self, config: Config) -> dict[str, VoiceCloner]:
         """Answer where voices are cloned, by the engine that then speaks with them."""
@@ -161,6 +178,7 @@ class Workshop:
                 ),
             )
             for name, table in config.engines.items()
+            if isinstance(table, PikaStream)
         }
 
     def _keep(self, place: tuple[str, str], settings: Any, build: Any) -> Any:
@@ -202,7 +220,8 @@ def image_maker(config: Config, environ: Mapping[str, str]) -> ImageMaker:
             config.images.base_url, config.images.model, config.images.api_key_file
         )
     for table in config.engines.values():
-        return PikaStreamImages(pikastream_settings(table, environ))
+        if isinstance(table, PikaStream):
+            return PikaStreamImages(pikastream_settings(table, environ))
     raise PermanentError(
         "Nothing draws faces: add [images], or an engine, to the config. Or take a picture of "
         "your own: `locum persona avatar set`."
@@ -344,8 +363,11 @@ def targets_of(config: Config, environ: Mapping[str, str]) -> Targets:
 
 
 def prices_of(config: Config) -> dict[str, float]:
-    """Answer what a minute costs, in US dollars, by engine."""
-    return {name: engine.price_per_minute for name, engine in config.engines.items()}
+    """Answer what a minute costs, in US dollars, by engine; our own costs nothing."""
+    return {
+        name: engine.price_per_minute if isinstance(engine, PikaStream) else 0.0
+        for name, engine in config.engines.items()
+    }
 
 
 def purse_of(config: Config, database: Database) -> Purse:

@@ -10,7 +10,7 @@ from typing import Any
 
 from locum.app.personas import ageing
 from locum.core.identity import Features, digest_of, sha256
-from locum.errors import LocumError, PermanentError
+from locum.errors import HumanNeededError, LocumError, PermanentError
 from locum.files import UnreadableError, read_regular
 from locum.persona import PersonaCard
 from locum.persona.avatar import tile_png
@@ -22,6 +22,7 @@ from locum.persona.folder import (
     is_drawn_by_locum,
     read_snapshot,
 )
+from locum.persona.rigging.store import RigStore
 from locum.persona.versions import changed_files, newest_version
 from locum.persona.voices import clones_of
 from locum.persona.wardrobe import (
@@ -92,12 +93,18 @@ def checked(name: str, card: PersonaCard, state: Path, now: datetime) -> Check:
         name=name,
         tile=card.tile,
         version=newest.number if newest is not None and same else None,
-        hashes={"identity": snapshot.digest, **snapshot.files, **statements},
+        hashes={
+            "identity": snapshot.digest,
+            **snapshot.files,
+            **statements,
+            **_rig_hash(snapshot, state),
+        },
         findings=(
             Finding("files", Health.OK, f"{len(snapshot.files)} files, all of them whole"),
             _version(snapshot),
             *_consents(snapshot, state, now),
             *_voice(card, snapshot, now),
+            *_rig(snapshot, state),
         ),
     )
 
@@ -166,6 +173,27 @@ def _voice(card: PersonaCard, snapshot: Snapshot, now: datetime) -> Iterator[Fin
         else:
             told = f"{clone.voice_id} at {clone.place}, used {clone.used_at:%Y-%m-%d %H:%M} UTC"
             yield Finding("voice", Health.OK, told)
+
+
+def _rig_hash(snapshot: Snapshot, state: Path) -> dict[str, str]:
+    try:
+        kept = RigStore(state).known(snapshot.face.sha256)
+    except LocumError:
+        return {}  # `_rig` says what is wrong.
+    return {} if kept is None else {"rig": kept.rig}
+
+
+def _rig(snapshot: Snapshot, state: Path) -> Iterator[Finding]:
+    """Say what the face's rig is, where it has one: not every engine needs one."""
+    try:
+        rig = RigStore(state).load(snapshot.face)
+    except HumanNeededError as error:
+        step = error.hint.replace("NAME", snapshot.folder.name)
+        yield Finding("rig", Health.BROKEN, str(error.args[0]), step)
+        return
+    if rig is not None:
+        told = "a face that speaks" if rig.kind == "face" else "a mascot's motion"
+        yield Finding("rig", Health.OK, f"{told}, whole")
 
 
 def _inline(card: PersonaCard) -> Check:

@@ -7,6 +7,7 @@ every few seconds by its files' stamps; what differs is judged anew, and told.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ from locum.core.model import Judged
 from locum.errors import LocumError
 from locum.persona import PersonaCard, Wardrobe
 from locum.persona.folder import is_drawn_by_locum, read_snapshot
+from locum.persona.rigging.store import RigStore
 from locum.persona.versions import newest_version
 from locum.persona.voices import LIFETIME, Clone, clones_of
 from locum.persona.wardrobe import ageing_clones, stamps_of, standing_of
@@ -72,6 +74,7 @@ def report(name: str, card: PersonaCard, state: Path, now: datetime) -> dict[str
         "may_join": not trouble,
         "trouble": trouble,
         "voices": [],
+        "rig": None,
     }
     if card.folder is None:
         return found
@@ -88,6 +91,9 @@ def report(name: str, card: PersonaCard, state: Path, now: datetime) -> dict[str
     except LocumError:
         return found
     found |= {"identity": snapshot.digest, "locked": snapshot.settings.locked}
+    with contextlib.suppress(LocumError):
+        kept = RigStore(state).known(snapshot.face.sha256)
+        found["rig"] = None if kept is None else kept.rig
     if version is not None and version.identity != snapshot.digest:
         found |= {"version": None, "why": f"changed since version {version.number}"}
     if snapshot.settings.is_cloned:

@@ -31,6 +31,11 @@ def skills_path(state: Path) -> Path:
     return state / "skills.json"
 
 
+def server_tools_path(state: Path) -> Path:
+    """Answer where it stands which tools of MCP servers were approved, and as what."""
+    return state / "mcp-tools.json"
+
+
 def socket_path(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
     return runtime_dir(config, environ) / "control.sock"
 

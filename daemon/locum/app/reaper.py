@@ -20,6 +20,7 @@ from locum.app.parts import Workshop, clock_of
 from locum.app.places import ledger_path
 from locum.config.model import Config
 from locum.core.model import EndReason, Phase, SessionHandle, SessionKey
+from locum.dispatch import Seat
 from locum.errors import HumanNeededError, LocumError, PermanentError
 from locum.ledger import Database, Ledger, LedgerError, StateLock
 from locum.ledger.backup import open_ledger
@@ -40,7 +41,10 @@ class Fate(enum.Enum):
 
 @dataclass(frozen=True)
 class Orphan:
-    """A session of the ledger whose end isn't proved. `handle` is None where it has no name."""
+    """A session of the ledger whose end isn't proved. `handle` is None where it has no name.
+
+    `room` is the room's id.
+    """
 
     key: SessionKey
     title: str
@@ -50,6 +54,7 @@ class Orphan:
     claimed_at: datetime
     end_reason: EndReason | None
     handle: SessionHandle | None
+    room: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,7 @@ async def reap(
         ledger = Ledger(opened.database)
         workshop = Workshop(clock, state, environ)
         try:
-            reaper = Reaper(ledger, workshop.engines(config), clock)
+            reaper = Reaper(ledger, workshop.engines(config), clock, state)
             found = orphans(ledger, clock.now(), config.attend.max_length)
             return Reaping(daemon_runs=False, outcomes=await reaper.end_all(found, within))
         finally:
@@ -171,6 +176,7 @@ def orphans(ledger: Ledger, now: datetime, max_length: timedelta) -> tuple[Orpha
                     record.claimed_at,
                     record.end_reason,
                     record.handle,
+                    record.room.id,
                 )
             )
     return tuple(found)
@@ -190,11 +196,16 @@ class Reaper:
     """Leaves sessions through their engines, all at the same time."""
 
     def __init__(
-        self, ledger: Ledger, engines: Mapping[str, PresenceEngine], clock: Clock
+        self,
+        ledger: Ledger,
+        engines: Mapping[str, PresenceEngine],
+        clock: Clock,
+        state: Path,
     ) -> None:
         self._ledger = ledger
         self._engines = engines
         self._clock = clock
+        self._state = state
 
     async def end_all(self, found: Sequence[Orphan], within: timedelta) -> tuple[Outcome, ...]:
         """End each, and answer what became of it, in the order given."""
@@ -210,6 +221,9 @@ class Reaper:
 
     async def _end(self, orphan: Orphan, within: timedelta) -> Outcome:
         engine = self._engines.get(orphan.engine)
+        seat = Seat.of(self._state, orphan.room)
+        if seat.path.exists() if engine is None else engine.traits.weighs:
+            return await self._end_processes(orphan, seat, within)
         if orphan.handle is None:
             return Outcome(orphan, Fate.NEEDS_PERSON, _UNNAMED)
         if engine is None:
@@ -227,12 +241,23 @@ class Reaper:
         told = str(problem) if problem else "it didn't answer in time"
         return Outcome(orphan, Fate.NEEDS_PERSON if by_person else Fate.MAY_RUN, told)
 
+    async def _end_processes(self, orphan: Orphan, seat: Seat, within: timedelta) -> Outcome:
+        """End what was a process of its own here: with that, its presence is over."""
+        try:
+            with anyio.fail_after(within.total_seconds()):
+                await seat.clear()
+            self._write(orphan, None, "its process is gone")
+        except (LocumError, TimeoutError) as error:
+            return Outcome(orphan, Fate.MAY_RUN, str(error) or "it didn't end in time")
+        seat.forget()
+        return Outcome(orphan, Fate.ENDED, "its process is gone")
+
     async def _patiently(self, orphan: Orphan, leaving: _Leaving) -> None:
         wait = _FIRST_WAIT
         while True:
             try:
                 await leaving.go_on()
-                self._write(orphan, leaving)
+                self._write(orphan, leaving.remains, leaving.told)
             except LocumError as error:
                 leaving.problem = error
                 _log.warning("reaping_failed", session_key=orphan.key, problem=str(error))
@@ -241,7 +266,7 @@ class Reaper:
             await anyio.sleep(wait.total_seconds())
             wait = min(wait * 2, _LONGEST_WAIT)
 
-    def _write(self, orphan: Orphan, leaving: _Leaving) -> None:
+    def _write(self, orphan: Orphan, remains: Remains | None, told: str) -> None:
         """Write that it is over: a daemon may enter anew, and owes the record of this one."""
         now = self._clock.now()
         reason = EndReason.SHUTDOWN
@@ -249,18 +274,18 @@ class Reaper:
             reason = orphan.end_reason
         with self._ledger.database.transaction():
             self._ledger.sessions.close_attempt(
-                orphan.key, at=now, outcome=reason.value, remains=leaving.remains
+                orphan.key, at=now, outcome=reason.value, remains=remains
             )
             self._ledger.sessions.transition(
                 orphan.key,
                 Phase.ENDED,
                 at=now,
                 reason=reason,
-                detail=f"its daemon was dead: {leaving.told}",
+                detail=f"its daemon was dead: {told}",
                 ended_at=now,
                 retry_at=None,
             )
-        _log.info("session_reaped", session_key=orphan.key, detail=leaving.told)
+        _log.info("session_reaped", session_key=orphan.key, detail=told)
 
 
 class _Leaving:

@@ -3,6 +3,7 @@
 How damage goes, from its first sign to the last word:
 1. Met while running, it sets `Database.damage`. The daemon stops with exit status 1. What a
    recovery will know by name (`names_that_last`) it leaves in its room; the rest it ends now.
+   What runs in a process of its own leaves its room with it, and the next start goes back.
 2. The next start (systemd's, in 5 s) finds the damage, puts the file into quarantine and
    restores it (`open_ledger`). The log and `locum status` say so.
 3. Open sessions with a name are adopted, and go on as their records say until the calendars

@@ -12,12 +12,12 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from locum.errors import PermanentError, TransientError
-from locum.files import UnreadableError, read_regular, replace_file
+from locum.errors import PermanentError
+from locum.files import DigestFile, UnreadableError, read_regular
 
 _LARGEST_HEAD = 16 * 1024
 _LARGEST_SKILL = 256 * 1024
@@ -47,9 +47,36 @@ class Skill:
         Raises:
             PermanentError: It isn't any more what it was when it was looked at.
         """
+        self.recheck()
+        return _parts(_read(self.folder / "SKILL.md"), self.folder)[1]
+
+    def recheck(self) -> None:
+        """Make sure that it is what it was.
+
+        Raises:
+            PermanentError: It has changed.
+        """
         if _digest(self.folder) != self.digest:
             raise PermanentError(f'The skill "{self.name}" has changed meanwhile.')
-        return _parts(_read(self.folder / "SKILL.md"), self.folder)[1]
+
+    def files(self) -> tuple[str, ...]:
+        """Name the files in its folder, but for SKILL.md."""
+        names = (path.relative_to(self.folder).as_posix() for path in _files(self.folder))
+        return tuple(name for name in names if name != "SKILL.md")
+
+    def file(self, name: str) -> str:
+        """Read one of its files, as text.
+
+        Raises:
+            PermanentError: There is none of that name, or it is no text; or the skill changed.
+        """
+        self.recheck()
+        if name not in self.files():
+            raise PermanentError(f'The skill "{self.name}" has no file {name[:200]!r}.')
+        content = _content(self.folder / name, _LARGEST_SKILL)
+        if b"\0" in content:
+            raise PermanentError(f"{name} is no text.")
+        return content[:_LARGEST_SKILL].decode("utf-8", "replace")
 
 
 @dataclass(frozen=True)
@@ -80,39 +107,11 @@ def read_skills(folder: Path) -> tuple[tuple[Skill, ...], tuple[BadSkill, ...]]:
     return tuple(good), tuple(bad)
 
 
-class SkillBook:
-    """Which skills their owner approved, and in which state: a file of names and digests."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def approved(self) -> Mapping[str, str]:
-        """Answer the approved digests by name. A file that can't be read approves nothing."""
-        try:
-            read = json.loads(read_regular(self._path, limit=_LARGEST_SKILL)[0])
-        except (UnreadableError, ValueError, RecursionError):
-            return {}
-        if not isinstance(read, dict):
-            return {}
-        return {str(name): str(digest) for name, digest in read.items()}
+class SkillBook(DigestFile):
+    """Which skills their owner approved, and in which state."""
 
     def approve(self, skill: Skill) -> None:
-        known = {**self.approved(), skill.name: skill.digest}
-        self._write(known)
-
-    def withdraw(self, name: str) -> bool:
-        known = dict(self.approved())
-        found = known.pop(name, None) is not None
-        if found:
-            self._write(known)
-        return found
-
-    def _write(self, known: Mapping[str, str]) -> None:
-        try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            replace_file(self._path, json.dumps(known, indent=2, sort_keys=True).encode())
-        except OSError as error:
-            raise TransientError(f"{self._path} can't be written: {error.strerror}.") from error
+        self.put({skill.name: skill.digest})
 
 
 def _skill(folder: Path) -> Skill:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path, PurePath
 
-from locum.briefing.secrets import is_denied, without_secrets
+from locum.briefing.secrets import is_denied
+from locum.core.redaction import without_secrets
 from locum.errors import PermanentError
 from locum.files import UnreadableError, read_regular
 

@@ -65,7 +65,7 @@ PAGE_SIZE = 2500
 
 _EVENT_FIELDS = (
     "id,status,etag,iCalUID,recurringEventId,originalStartTime,start,end,endTimeUnspecified,"
-    "summary,description,location,hangoutLink,visibility,eventType,attendeesOmitted,"
+    "summary,description,location,hangoutLink,visibility,transparency,eventType,attendeesOmitted,"
     "conferenceData(createRequest/status,entryPoints(entryPointType,uri)),"
     "organizer(email,displayName,self),"
     "attendees(email,displayName,self,organizer,optional,resource,responseStatus)"

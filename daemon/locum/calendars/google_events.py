@@ -155,6 +155,7 @@ def _event(fields: Mapping[str, object], item_id: str, context: PageContext) -> 
         room=finding.room if finding else None,
         room_problem=_problem(finding),
         link=_link(fields.get("htmlLink")),
+        free=fields.get("transparency") == "transparent",
     )
 
 

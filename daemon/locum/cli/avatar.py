@@ -12,6 +12,7 @@ import typer
 
 from locum.cli.ending import epilog
 from locum.cli.places import ConfigOption, read_config
+from locum.cli.rigging import RIG_EXAMPLES, rig
 from locum.cli.terminal import out, say, working
 from locum.cli.wardrobe import NameArgument, Place, place_of, tell_daemon
 from locum.errors import PermanentError
@@ -33,9 +34,10 @@ _GENERATE = epilog(
     "are missing, or the persona is locked, 78 the config can't be used",
 )
 _PREVIEW = epilog(
+    "locum persona avatar preview robin --out sheet.png",
     "locum persona avatar preview robin",
     "locum persona avatar preview robin --output tile.png",
-    exits="0 written, 1 the face can't be used",
+    exits="0 written, 1 the face can't be used, 3 there is no Chromium, or the rig is damaged",
 )
 _MOST_TRIES = 10
 
@@ -64,6 +66,9 @@ def add_to(app: typer.Typer) -> None:
     )
     group.command("set", epilog=_SET)(set_face)
     group.command(epilog=_GENERATE)(generate)
+    group.command(
+        epilog=RIG_EXAMPLES, short_help="Make the picture into a face that speaks and blinks."
+    )(rig)
     group.command(epilog=_PREVIEW)(preview)
     app.add_typer(group)
 
@@ -197,6 +202,10 @@ def _keep(place: Place, drawn: bytes, description: str) -> None:
 def preview(
     name: NameArgument,
     *,
+    sheet: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write a sheet of all that it does."),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -205,27 +214,49 @@ def preview(
     ] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Write the tile that a meeting sees, as a PNG: the face, and the name below it.
+    """Write what a meeting sees of it, as a PNG.
 
-    A still picture. How it speaks can't be shown: the renderer for this machine isn't there yet,
-    and PikaStream's runs in meetings only.
+    With --out, a sheet of the moving face that this machine's Chromium shows in a meeting: its
+    mouth for every sound, blinks, glances, a nod; drawn as in a meeting. Else the still tile:
+    the face, and the name below it.
     """
     from locum.files import UnreadableError, read_regular
     from locum.persona.avatar import tile_png
     from locum.persona.folder import LARGEST_IMAGE
 
+    if sheet is not None and output is not None:
+        raise typer.BadParameter("--out and --output exclude each other")
     place = place_of(config, name)
     card = place.card()
     try:
         face, _ = read_regular(card.image, limit=LARGEST_IMAGE)
     except UnreadableError as error:
         raise PermanentError(f"{card.image}: {error}.") from None
+    if sheet is not None:
+        _write(sheet, _sheet_of(place, face))
+        out(str(sheet))
+        return
     target = output or (
         Path(f"{name}-preview.png") if place.inline else place.folder / "preview.png"
     )
     _write(target, tile_png(face, card.tile))
     out(str(target))
-    say("A still picture: how it speaks can't be shown here yet.")
+    say(f"A still picture. How it speaks: `locum persona avatar preview {name} --out FILE`.")
+
+
+def _sheet_of(place: Place, face: bytes) -> bytes:
+    import asyncio
+
+    from locum import logs
+    from locum.app.chromium import drawing_browser
+    from locum.app.rigs import rig_store
+    from locum.engines.chromium.sheet import picture_sheet
+    from locum.ports import Picture
+
+    with working(f"Making the face of {place.name} move"):
+        logs.configure(json=None, level="error")
+        rig = rig_store(place.state).get(Picture.of(face))
+        return asyncio.run(picture_sheet(rig, drawing_browser(place.config)))
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Awaitable, Iterable, Iterator, Mapping
@@ -154,6 +155,10 @@ async def _examine(loaded: LoadedConfig) -> list[_Checked]:
             *(_as_checked(sink.check()) for sink in sinks_of(config, state)),
             _as_checked(workshop.brain(config).check()),
             asyncio.to_thread(lambda: _check_briefing(config, state)),
+            asyncio.to_thread(lambda: _check_actions(loaded, state)),
+            _check_voices(config, state, clock),
+            _check_hearing(config, state),
+            asyncio.to_thread(lambda: _check_minds(config)),
             _check_notices(config),
             asyncio.to_thread(lambda: [_Checked(each) for each in _check_daemon(place)]),
             _check_clock(config),
@@ -173,6 +178,21 @@ async def _as_checked(check: Awaitable[Iterable[Finding]]) -> list[_Checked]:
     return [_Checked(finding) for finding in await check]
 
 
+async def _check_voices(config: Config, state: Path, clock: Clock) -> list[_Checked]:
+    """Let those speak, to nobody, that cost nothing; ask the others whether they would."""
+    from locum.app.parts import personas_of
+    from locum.app.voices import check_voices
+
+    cards = personas_of(config, state)
+    return await _as_checked(check_voices(config, state=state, clock=clock, cards=cards))
+
+
+async def _check_hearing(config: Config, state: Path) -> list[_Checked]:
+    from locum.app.hearing import check_hearing
+
+    return await _as_checked(check_hearing(config, state=state))
+
+
 def _check_briefing(config: Config, state: Path) -> list[_Checked]:
     """Look at what the stand-in could be told: contacts, workspaces, skills."""
     from locum.app.briefing import desk_of
@@ -183,6 +203,24 @@ def _check_briefing(config: Config, state: Path) -> list[_Checked]:
             return [_Checked(finding) for finding in desk.check()]
     except LocumError as error:
         return [_Checked(Finding("memory", Health.BROKEN, str(error)))]
+
+
+def _check_actions(loaded: LoadedConfig, state: Path) -> list[_Checked]:
+    """Look whether what personas may use can be used; nobody may use anything, mostly."""
+    if not any(persona.tools for persona in loaded.config.personas.values()):
+        return []
+    from locum.app.actions import check_actions
+    from locum.ports import Health
+
+    found = check_actions(loaded.config, state, os.environ, loaded.path)
+    return [_Checked(finding, finding.health is Health.BROKEN) for finding in found]
+
+
+def _check_minds(config: Config) -> list[_Checked]:
+    """Look at what thinking in a meeting takes."""
+    from locum.app.minds import Minds
+
+    return [_Checked(finding) for finding in Minds(config, os.environ).check()]
 
 
 async def _check_notices(config: Config) -> list[_Checked]:
@@ -280,8 +318,23 @@ def _check_personas(config: Config, state: Path, clock: Clock) -> Iterator[Findi
     from locum.app.parts import personas_of
     from locum.app.personas import findings
 
+    has_own_engine = any(table.type == "chromium" for table in config.engines.values())
     for name, card in personas_of(config, state).items():
         yield from findings(name, card, state, clock.now())
+        if has_own_engine:
+            yield from _check_rig(name, card.image, state)
+
+
+def _check_rig(name: str, image: Path, state: Path) -> Iterator[Finding]:
+    """Say whether a face will move; one that can't be read is told of already."""
+    from locum.app.rigs import rig_finding
+    from locum.files import UnreadableError, read_regular
+    from locum.persona.folder import LARGEST_IMAGE
+    from locum.ports import Picture
+
+    with contextlib.suppress(UnreadableError):
+        content, _ = read_regular(image, limit=LARGEST_IMAGE)
+        yield rig_finding(name, Picture.of(content), state)
 
 
 def _user_named(number: int) -> str:

@@ -186,6 +186,7 @@ def show(name: NameArgument, *, json: JsonOption = False, config: ConfigOption =
         ("folder", found["folder"] or f"none: it stands in {place.config_path}"),
         ("identity", found["identity"] or ""),
         ("locked", "yes" if found["locked"] else "no"),
+        *([("rig", found["rig"])] if found["rig"] else []),
         *(
             (
                 "voice",

@@ -41,6 +41,15 @@ UnusedConfigOption = Annotated[
 ]
 """For commands that need no config, so that scripts may give it to every one."""
 
+AccountArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="The account, as the config calls it; may stay out if there is only one.",
+        show_default=False,
+    ),
+]
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import FrameType
@@ -21,19 +22,30 @@ from locum.cli.ending import FAILED, epilog
 from locum.cli.places import JsonOption, UnusedConfigOption
 from locum.cli.terminal import dollars, length, out, out_json, plain, say, table
 from locum.errors import PermanentError
+from locum.rehearsal.engine import StageEngine
 
 if TYPE_CHECKING:
+    from locum.rehearsal.judging import Judged, Turn
     from locum.rehearsal.play import Outcome
     from locum.rehearsal.scenario import Scenario
 
 _EPILOG = epilog(
     "locum rehearse",
     "locum rehearse --speed 5 --scenario outage",
+    "locum rehearse --engine chromium --keep-recording /tmp/seen",
+    "locum rehearse --scenario standup     it talks; also customer, tutoring, scheduling",
     "locum rehearse --list",
     "locum rehearse --scenario my-meeting.toml --into /tmp/rehearsal",
     "locum rehearse --serve       then, elsewhere: locum run --config THE-CONFIG-IT-PRINTS",
     exits="0 every promise was kept, 1 one wasn't, 78 the scenario can't be used",
 )
+_RECOGNISERS = {
+    "pocketsphinx": "pocketsphinx, which really hears, and the page's captions where it doesn't",
+    "stage": "the stage's recogniser, which knows the script",
+    "captions": "the meeting page's captions",
+}
+_LONG_PAUSE_S = 1.0
+_CUT_OFF_S = 0.2  # One that was cut in on was looked at only when it began.
 _TERMINATED = 143  # 128 + SIGTERM.
 _PROMISES = (
     "there when it should be, never two in a room, nothing left running, every summary filed"
@@ -49,7 +61,7 @@ def add_to(app: typer.Typer) -> None:
     )
 
 
-def rehearse(
+def rehearse(  # noqa: PLR0913 - A parameter is an option.
     *,
     scenario: Annotated[
         str, typer.Option(metavar="NAME|FILE", help="What is played: see --list.")
@@ -58,6 +70,23 @@ def rehearse(
         float,
         typer.Option(min=0.1, max=100, metavar="X", help="Times real time, from 0.1 to 100."),
     ] = 1.0,
+    engine: Annotated[
+        StageEngine | None,
+        typer.Option(
+            help="With what it goes: the stand-in for PikaStream, or our own engine, a real "
+            "Chromium on a meeting page with real WebRTC (in real time: no --speed). "
+            "[default: pikastream; chromium where the scenario is a conversation]",
+            show_default=False,
+        ),
+    ] = None,
+    keep_recording: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="With --engine chromium: keep what the others saw and heard, as WebM files.",
+            show_default=False,
+        ),
+    ] = None,
     into: Annotated[
         Path | None,
         typer.Option(
@@ -92,11 +121,15 @@ def rehearse(
     if show_list:
         _list_scenarios(as_json=json)
         return
-    played = load_scenario(find_scenario(scenario))
+    file = find_scenario(scenario)
+    played = load_scenario(file)
+    engine = _engine(played, engine, speed, keep_recording)
+    if serve and played.talk is not None:
+        raise typer.BadParameter("a conversation isn't served: leave --serve out.")
     folder = _folder(into)
     say(f'"{played.title}", in {folder}')
     if serve:
-        _serve(played, folder, speed)
+        _serve(played, folder, speed, engine)
         return
 
     from locum.rehearsal.play import rehearse as play
@@ -104,10 +137,20 @@ def rehearse(
     # Without this, ending us would leave the daemon behind.
     signal.signal(signal.SIGTERM, _end_in_order)
     try:
-        outcome = play(played, folder, speed=speed, tell=_teller())
+        outcome = play(
+            played,
+            folder,
+            speed=speed,
+            tell=_teller(),
+            engine=engine,
+            keep_recording=None if keep_recording is None else keep_recording.absolute(),
+            lines_from=file.parent / "recordings",
+        )
     except KeyboardInterrupt:
         say(f"Ended early; the daemon has been stopped. What there was is in {folder}.")
         raise
+    if outcome.judged is not None:
+        _tell_conversation(played, outcome.judged)
     _report(outcome)
     if json:
         out_json(_as_json(outcome))
@@ -116,6 +159,26 @@ def rehearse(
             out(str(summary))
     if outcome.problems:
         raise typer.Exit(FAILED)
+
+
+def _engine(
+    scenario: Scenario, asked: StageEngine | None, speed: float, keep: Path | None
+) -> StageEngine:
+    """Answer with what it goes.
+
+    Raises:
+        typer.BadParameter: These options don't go together.
+    """
+    talks = scenario.talk is not None
+    if talks and asked is StageEngine.PIKASTREAM:
+        raise typer.BadParameter("this scenario is a conversation: it needs --engine chromium.")
+    engine = asked or (StageEngine.CHROMIUM if talks else StageEngine.PIKASTREAM)
+    own = engine is StageEngine.CHROMIUM
+    if own and speed != 1:
+        raise typer.BadParameter("--engine chromium plays in real time: leave --speed out.")
+    if keep is not None and not own:
+        raise typer.BadParameter("--keep-recording needs --engine chromium.")
+    return engine
 
 
 def _list_scenarios(*, as_json: bool) -> None:
@@ -191,6 +254,38 @@ def _coloured(line: str) -> Any:
     return text.append(said, style="" if said.startswith(":") else "dim")
 
 
+def _tell_conversation(scenario: Scenario, judged: Judged) -> None:
+    say("")
+    say(f"The conversation (its words by {_RECOGNISERS[scenario.hearing.by.value]}):")
+    for turn in judged.dialogue:
+        say(f"  {_turn(turn)}")
+    if judged.waits:
+        waits = sorted(judged.waits)
+        say(
+            f"Answers came after {waits[0]:.2f} to {waits[-1]:.2f} s, in the middle "
+            f"{waits[len(waits) // 2]:.2f} s: from somebody's last sound to its first, where "
+            "the room hands it to the others."
+        )
+    say("")
+    for verdict in judged.verdicts:
+        say(f"  {'holds' if verdict.holds else 'FAILS'}  {verdict.demand}: {verdict.found}")
+
+
+def _turn(turn: Turn) -> str:
+    where = " (in the chat)" if turn.in_chat else ""
+    facts = []
+    if turn.after_s is not None:
+        facts.append(f"after {turn.after_s:.2f} s")
+    if turn.lasted_s and turn.lasted_s > _CUT_OFF_S:
+        facts.append(f"for {turn.lasted_s:.1f} s")
+    if turn.paused_s > _LONG_PAUSE_S:
+        facts.append(f"a pause of {turn.paused_s:.1f} s in it")
+    if turn.stopped_s is not None:
+        facts.append(f"silence after {turn.stopped_s:.2f} s")
+    facts_told = ", ".join(facts)
+    return f"{turn.who}{where}: {turn.text}{f' [{facts_told}]' if facts else ''}"
+
+
 def _report(outcome: Outcome) -> None:
     attended = sum(session["admitted_at"] is not None for session in outcome.sessions)
     say("")
@@ -199,11 +294,13 @@ def _report(outcome: Outcome) -> None:
         f"time). Cost, on the stage: {dollars(outcome.spent_usd)}."
     )
     if outcome.problems:
-        say("Promises broken:")
+        say("What didn't hold:" if outcome.judged else "Promises broken:")
         for problem in outcome.problems:
             say(f"  {problem}")
     else:
         say(f"Promises kept: {_PROMISES}.")
+    for recording in outcome.recordings:
+        say(f"What the others saw and heard: {recording}")
     say(f"Everything is in {outcome.folder}; the daemon's log is daemon.log.")
 
 
@@ -227,27 +324,31 @@ def _as_json(outcome: Outcome) -> dict[str, Any]:
         "minutes": round(_time_in_meetings(outcome).total_seconds() / 60, 2),
         "sessions": [dict(session) for session in outcome.sessions],
         "folder": str(outcome.folder),
+        **({} if outcome.judged is None else asdict(outcome.judged)),
+        "recordings": [str(recording) for recording in outcome.recordings],
     }
 
 
 # ── only serving ─────────────────────────────────────────────────────────────────────────
 
 
-def _serve(scenario: Scenario, folder: Path, speed: float) -> None:
+def _serve(scenario: Scenario, folder: Path, speed: float, engine: StageEngine) -> None:
     """Play the scenario to whoever comes, until a signal ends it."""
-    from locum.rehearsal.stage import Stage, write_config
+    from locum.rehearsal.configuring import write_config
+    from locum.rehearsal.stage import Stage
 
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: ended.set())
     stage = Stage(scenario, speed=speed)
     with stage.open() as addresses:
-        config = write_config(stage, addresses, folder, notices=True)
+        config = write_config(stage, addresses, folder, notices=True, engine=engine)
         served = {
             "google": addresses.google,
             "pikastream": addresses.pikastream,
             "notices": addresses.notices,
             "model": addresses.model,
+            "meet": addresses.meet,
             "config": str(config),
             "model_api_key": stage.model.settings.api_key,
             "pika_dev_key": stage.pikastream.settings.api_key,

@@ -11,14 +11,18 @@ import typer
 
 from locum import __version__
 from locum.cli import (
+    acting,
     asking,
+    attending,
     briefing,
     configuring,
     deciding,
     examining,
     filing,
+    meeting,
     notifying,
     persona,
+    pulling,
     reaping,
     rehearsing,
     remembering,
@@ -91,15 +95,19 @@ def _make() -> typer.Typer:
         asking,
         filing,
         briefing,
+        acting,
         remembering,
         spending,
         signing,
+        meeting,
         examining,
         configuring,
         notifying,
         persona,
+        pulling,
         reaping,
         summarising,
+        attending,
     ):
         group.add_to(made)
     return made

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from locum.cli.ending import HUMAN_NEEDED, epilog
-from locum.cli.places import ConfigOption, JsonOption, read_config, state_of, whereabouts
+from locum.cli.places import (
+    AccountArgument,
+    ConfigOption,
+    JsonOption,
+    read_config,
+    state_of,
+    whereabouts,
+)
 from locum.cli.terminal import out, out_json, say, table
 from locum.errors import HumanNeededError, LocumError
 
@@ -37,15 +44,6 @@ _REVOKE = epilog(
     exits="0 it has ended, 2 no such account, 3 there was none, or Google couldn't be told",
 )
 
-_NameArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="NAME",
-        help="The account, as the config calls it; may stay out if there is only one.",
-        show_default=False,
-    ),
-]
-
 
 def add_to(app: typer.Typer) -> None:
     group = typer.Typer(
@@ -62,7 +60,7 @@ def add_to(app: typer.Typer) -> None:
 
 def login(
     *,
-    name: _NameArgument = "",
+    name: AccountArgument = "",
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Only print the address to open.")
     ] = False,
@@ -129,7 +127,7 @@ def status(*, json: JsonOption = False, config: ConfigOption = None) -> None:
         raise typer.Exit(HUMAN_NEEDED)
 
 
-def revoke(name: _NameArgument = "", config: ConfigOption = None) -> None:
+def revoke(name: AccountArgument = "", config: ConfigOption = None) -> None:
     """End an account's sign-in, at Google and here."""
     account = _account(read_config(config).config, name)
     from locum.calendars.google_auth import revoke as end

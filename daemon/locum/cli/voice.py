@@ -16,8 +16,10 @@ from locum.errors import HumanNeededError, PermanentError
 
 if TYPE_CHECKING:
     from locum.config.model import Config
+    from locum.core.speech import Sound
     from locum.persona.recording import Recording
     from locum.persona.voices import Clone
+    from locum.ports import Voice
 
 _CLONE = epilog(
     "locum persona voice clone robin me.m4a",
@@ -31,6 +33,17 @@ _SET = epilog(
     exits="0 it is the voice now, 1 that is no name of a voice, 3 the persona is locked",
 )
 
+_TRY = epilog(
+    "locum persona voice try robin --out robin.wav",
+    'locum persona voice try robin --voice joe --text "Good morning." --out joe.wav',
+    exits="0 it is in the file, 1 it can't speak, 3 a consent, a key or credits are missing, "
+    "78 the config can't be used",
+)
+_HELLO = (
+    "Good morning. I am here in somebody's place today, and I will take your questions along."
+)
+_LONGEST_TRY = 1000
+
 
 def add_to(app: typer.Typer) -> None:
     group = typer.Typer(
@@ -41,6 +54,7 @@ def add_to(app: typer.Typer) -> None:
     )
     group.command(epilog=_CLONE)(clone)
     group.command("set", epilog=_SET)(set_voice)
+    group.command("try", epilog=_TRY)(try_voice)
     app.add_typer(group)
 
 
@@ -127,12 +141,13 @@ def _keep(place: Place, found: Recording, audio: Path) -> None:
 def _cloned(place: Place, config: Config, engine: str) -> list[Clone]:
     import asyncio
 
-    if not config.engines:
+    able = [name for name, table in config.engines.items() if table.type == "pikastream"]
+    if not able and not engine:
         say("The config has no engine that could clone it; it is kept.")
         return []
     if engine and engine not in config.engines:
         raise PermanentError(f"There is no engine {engine} in the config.")
-    engines = [engine] if engine else list(config.engines)
+    engines = [engine] if engine else able
     with working("Having it cloned"):
         return asyncio.run(_clone_at(place, config, engines))
 
@@ -192,3 +207,80 @@ def set_voice(
     )
     tell_daemon(config)
     out(f"{name} is version {made.number} now, with the voice {voice_id}.")
+
+
+def try_voice(
+    name: NameArgument,
+    *,
+    out_file: Annotated[
+        Path, typer.Option("--out", metavar="FILE", help="Where the sound goes, as WAV.")
+    ],
+    text: Annotated[
+        str, typer.Option(metavar="TEXT", help="What it says. [default: a greeting]")
+    ] = _HELLO,
+    voice: Annotated[
+        str, typer.Option(metavar="VOICE", help="One of [voices]. [default: the persona's own]")
+    ] = "",
+    config: ConfigOption = None,
+) -> None:
+    """Let a persona say something, with the voice that it has in meetings of our own engine.
+
+    Nothing takes over where that voice fails: the error is what a meeting's record would say.
+    """
+    import asyncio
+
+    from locum.app.voices import VoiceMaker, voice_name
+
+    place = place_of(config, name)
+    card = place.card()
+    used = read_config(config).config
+    own = [each for each, table in used.engines.items() if table.type == "chromium"]
+    if voice and voice not in used.voices:
+        known = ", ".join(used.voices) or "none"
+        raise PermanentError(f"There is no voice {voice} in the config; there is: {known}.")
+    chosen = voice or voice_name(used, own[0] if own else "", name)
+    maker = VoiceMaker(used, place.state, lambda: place.now, card, os.environ)
+    with working(f"Listening to {chosen}"):
+        sound, said_by, first_ms = asyncio.run(_heard(maker.named(chosen), text[:_LONGEST_TRY]))
+    _write_wav(out_file, sound)
+    out(str(out_file))
+    lasting = sound.duration.total_seconds()
+    say(f"{lasting:.1f} s by {said_by}; the first sound came after {first_ms:.0f} ms.")
+
+
+async def _heard(voice: Voice, text: str) -> tuple[Sound, str, float]:
+    """Answer all of what is said, by whom, and how long its first sound took, once it is warm."""
+    import time
+
+    from locum.core.speech import Sound
+
+    try:
+        await voice.warm()
+        began, first, pcm, rate = time.monotonic(), 0.0, bytearray(), 0
+        async for piece in voice.speak(text):
+            first = first or time.monotonic() - began
+            rate = piece.sound.rate
+            pcm += piece.sound.pcm
+        if not pcm:
+            raise PermanentError(f"{voice.name} says nothing of that text.")
+        return Sound(rate, bytes(pcm)), voice.name, first * 1000
+    finally:
+        await voice.aclose()
+
+
+def _write_wav(path: Path, sound: Sound) -> None:
+    import io
+    import wave
+
+    from locum.files import replace_file
+
+    content = io.BytesIO()
+    with wave.open(content, "wb") as made:
+        made.setnchannels(1)
+        made.setsampwidth(2)
+        made.setframerate(sound.rate)
+        made.writeframes(sound.pcm)
+    try:
+        replace_file(path, content.getvalue(), mode=0o644)
+    except OSError as error:
+        raise PermanentError(f"{path} can't be written: {error.strerror}.") from error

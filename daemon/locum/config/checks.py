@@ -8,15 +8,18 @@ over: validation says so.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from locum.config.lines import KeyPath
-from locum.config.model import Calendar, Images, PikaStream
+from locum.config.model import Calendar, ChromiumEngine, Images, PikaStream
 from locum.config.problems import MAX_SHOWN, Problem, meaning, suggest
+from locum.config.talking import ElevenLabsTable, SpeechServiceTable
 from locum.config.values import Places, is_loopback, parse_duration, shown, shown_path
+from locum.core.names import PLACE
 from locum.files import UnreadableError, read_regular
 
 MIN_IMAGE_BYTES = 1024
@@ -37,7 +40,9 @@ def cross_checks(
         engine_address: What the environment puts in place of the engines' base_url, if so.
     """
     yield from _names(values)
+    yield from _voices(values)
     yield from _accounts(values)
+    yield from _browsers(values)
     yield from _duplicates(values)
     yield from _polls(values)
     yield from _push(values)
@@ -46,6 +51,7 @@ def cross_checks(
     yield from _sinks(values)
     yield from _stage(values, engine_address)
     yield from _personas(values)
+    yield from _actions(values)
     yield from _images(values, places)
 
 
@@ -100,6 +106,16 @@ def _mentions(values: Table, kind: str) -> Iterator[tuple[KeyPath, str]]:
             yield (*path, kind), name
 
 
+def _voices(values: Table) -> Iterator[Problem]:
+    known = _table(values.get("voices"))
+    for name, persona in _table(values.get("personas")).items():
+        voice = _table(persona).get("speaks_with")
+        if isinstance(voice, str) and voice not in known:
+            hint = suggest(voice, known) if known else " Make a [voices.NAME] table."
+            path: KeyPath = ("personas", name, "speaks_with")
+            yield Problem(path, f"there is no voice {shown(voice)}.{hint}")
+
+
 def _duplicates(values: Table) -> Iterator[Problem]:
     accounts: KeyPath = ("calendar", "accounts")
     yield from _same_names(accounts, _account_items(values), "name")
@@ -147,6 +163,34 @@ def _accounts(values: Table) -> Iterator[Problem]:
         if "subject" in account and not is_service:
             yield Problem(
                 (*path, "subject"), "is for a service_account only; take it out, or name one"
+            )
+
+
+def _browsers(values: Table) -> Iterator[Problem]:
+    """Find engines of our own that don't know as whom they go."""
+    accounts = [item.get("name") for _, item in _account_items(values)]
+    names = [each for each in accounts if isinstance(each, str)]
+    for name, engine in _table(values.get("engines")).items():
+        table = _table(engine)
+        if table.get("type") != "chromium":
+            continue
+        path: KeyPath = ("engines", name)
+        account, guest = table.get("account"), table.get("guest") is True
+        if guest and "account" in table:
+            yield Problem(
+                (*path, "guest"),
+                "a guest isn't signed in as anybody; take guest or account out",
+            )
+        elif isinstance(account, str) and account not in names:
+            hint = suggest(account, names)
+            yield Problem((*path, "account"), f"there is no account {shown(account)}.{hint}")
+        elif not guest and "account" not in table and len(names) != 1:
+            those = f"There are {len(names)} accounts" if names else "There is no account"
+            yield Problem(
+                (*path, "account"),
+                f"is missing. {those}: name the one that is in the room (of "
+                "[[calendar.accounts]]), or write guest = true",
+                at=path,
             )
 
 
@@ -298,17 +342,48 @@ def _addresses(
         yield ("brain", "base_url"), address, "base_url" in brain
     if "public_url" in _table(calendar.get("push")):
         yield ("calendar", "push", "public_url"), calendar["push"]["public_url"], True
+    yield from _listed_addresses(values)
+    yield from _voice_addresses(values)
+    yield from _engine_addresses(values, engine_address)
+
+
+def _voice_addresses(values: Table) -> Iterator[tuple[KeyPath, Any, bool]]:
+    usual: dict[object, Any] = {
+        "openai": SpeechServiceTable.model_fields["base_url"].default,
+        "elevenlabs": ElevenLabsTable.model_fields["base_url"].default,
+    }
+    for name, voice in _table(values.get("voices")).items():
+        table = _table(voice)
+        kind = table.get("type")
+        if isinstance(kind, str) and kind in usual:
+            written = table.get("base_url", usual[kind])
+            yield ("voices", name, "base_url"), written, "base_url" in table
+
+
+def _engine_addresses(
+    values: Table, engine_address: str | None
+) -> Iterator[tuple[KeyPath, Any, bool]]:
+    for name, engine in _table(values.get("engines")).items():
+        table = _table(engine)
+        if table.get("type") == "chromium":
+            written = table.get("meet_url", ChromiumEngine.model_fields["meet_url"].default)
+            yield ("engines", name, "meet_url"), written, "meet_url" in table
+        else:
+            written = table.get("base_url", PikaStream.model_fields["base_url"].default)
+            path: KeyPath = ("engines", name, "base_url")
+            yield path, engine_address or written, "base_url" in table
+
+
+def _listed_addresses(values: Table) -> Iterator[tuple[KeyPath, Any, bool]]:
+    for index, server in _items(values.get("mcp")):
+        if "url" in server:
+            yield ("mcp", index, "url"), server["url"], True
     for index, sink in _items(values.get("sinks")):
         spot: KeyPath = ("sinks", index)
         if sink.get("type") == "webhook":
             yield (*spot, "url"), sink.get("url"), True
         if sink.get("type") == "email" and isinstance(sink.get("host"), str):
             yield (*spot, "host"), f"smtp://{_bare(sink['host'])}", True
-    default = PikaStream.model_fields["base_url"].default
-    for name, engine in _table(values.get("engines")).items():
-        written = _table(engine).get("base_url", default)
-        path: KeyPath = ("engines", name, "base_url")
-        yield path, engine_address or written, "base_url" in _table(engine)
 
 
 # ── personas ─────────────────────────────────────────────────────────────────────────────
@@ -335,6 +410,61 @@ def _personas(values: Table) -> Iterator[Problem]:
                 if key not in table:
                     missing = (*path, key)
                     yield Problem(missing, f"is missing.{meaning(missing, values)}", at=path)
+
+
+# ── what personas may do ─────────────────────────────────────────────────────────────────
+
+_BUILT_IN = ("calendar", "contacts", "workspace", "memory", "skills")
+
+
+def _actions(values: Table) -> Iterator[Problem]:
+    """Find tools that nobody could call, and names that name none."""
+    tools, servers = _items(values.get("tools")), _items(values.get("mcp"))
+    yield from _same_names(("tools",), tools, "name")
+    yield from _same_names(("mcp",), servers, "name")
+    known = [str(item["name"]) for _, item in (*tools, *servers) if "name" in item]
+    for kind, items in (("tools", tools), ("mcp", servers)):
+        for index, item in items:
+            name = item.get("name")
+            if name in _BUILT_IN or (kind == "mcp" and known.count(str(name)) > 1):
+                why = "is taken by another tool" if name not in _BUILT_IN else "is locum's own"
+                yield Problem((kind, index, "name"), f"{shown(str(name))} {why}; rename it")
+    for name, persona in _table(values.get("personas")).items():
+        wanted = _table(persona).get("tools")
+        for tool in wanted if isinstance(wanted, list) else ():
+            if isinstance(tool, str) and tool not in {*known, *_BUILT_IN}:
+                path: KeyPath = ("personas", name, "tools")
+                hint = suggest(tool, (*known, *_BUILT_IN))
+                yield Problem(path, f"there is no tool {shown(tool)}.{hint}")
+    for index, item in tools:
+        yield from _places(("tools", index), item)
+    for index, item in servers:
+        given = [key for key in ("argv", "url") if item.get(key)]
+        if len(given) != 1:
+            yield Problem(("mcp", index), "takes either argv or url: a program, or an address")
+
+
+def _places(path: KeyPath, tool: Table) -> Iterator[Problem]:
+    """Find places of an argv without a parameter, and parameters without a place."""
+    argv, parameters = tool.get("argv"), _table(tool.get("parameters"))
+    if not isinstance(argv, list) or not all(isinstance(each, str) for each in argv):
+        return
+    places = set(PLACE.findall("\0".join(argv)))
+    if argv and PLACE.search(argv[0]):
+        yield Problem((*path, "argv"), "the program itself is never filled in; name it")
+    for name in sorted(places - parameters.keys()):
+        yield Problem(
+            (*path, "argv"), f"{{{name}}} has no [tools.parameters.{name}]; describe it there"
+        )
+    for name, parameter in parameters.items():
+        if name not in places:
+            yield Problem((*path, "parameters", name), "stands nowhere in argv; take it out")
+        pattern = _table(parameter).get("pattern")
+        if isinstance(pattern, str):
+            try:
+                re.compile(pattern)
+            except (re.error, RecursionError, OverflowError) as error:
+                yield Problem((*path, "parameters", name, "pattern"), f"is no pattern: {error}")
 
 
 # ── faces ────────────────────────────────────────────────────────────────────────────────

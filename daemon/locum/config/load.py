@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
 from locum.config.checks import cross_checks
 from locum.config.lines import dotted
-from locum.config.model import Calendar, Config, PikaStream
+from locum.config.model import Calendar, Config, Engine, PikaStream
 from locum.config.problems import report, take_out_unfit, validate
-from locum.config.reading import read_source
+from locum.config.reading import parse_source, read_source
 from locum.config.values import Places, home_directory, parse_address, redact, shown
 from locum.core.pacing import Limits, Periods, paces
 from locum.errors import ConfigError
@@ -23,12 +23,13 @@ ENGINE_ADDRESS_VARIABLE = "PIKA_API_BASE_URL"
 
 @dataclass(frozen=True)
 class LoadedConfig:
-    """A config that can be used. `digest` is the SHA-256 of the file's bytes."""
+    """A config that can be used. `digest` is the SHA-256 of `source`, the file's bytes."""
 
     config: Config
     path: Path
     digest: str
     warnings: tuple[str, ...] = ()
+    source: bytes = field(default=b"", repr=False)
 
 
 def load(path: Path, *, environ: Mapping[str, str] = os.environ) -> LoadedConfig:
@@ -59,7 +60,31 @@ def load(path: Path, *, environ: Mapping[str, str] = os.environ) -> LoadedConfig
         path=path,
         digest=hashlib.sha256(source.data).hexdigest(),
         warnings=notes + _warnings(config, path, source.mode),
+        source=source.data,
     )
+
+
+def load_taken(path: Path, source: bytes, *, environ: Mapping[str, str] = os.environ) -> Config:
+    """Make of `source`, once read at `path`, the config that it was taken for then.
+
+    Whatever has become of the file since, and of the files that it names.
+
+    Raises:
+        ConfigError: It can't be used, so it never was.
+    """
+    parsed = parse_source(path, source)
+    values = parsed.values
+    places = Places(path.parent, home_directory(environ.get("HOME"), os.getuid()))
+    values.pop("$schema", None)
+    take_out_unfit(values)
+    checked = validate(values, places)
+    if isinstance(checked, list):
+        raise ConfigError(report(path.name, checked, parsed.positions))
+    address, trouble = _engine_address(environ)
+    if trouble:
+        raise ConfigError(trouble)
+    config, _ = _with_engine_address(checked, address)
+    return config
 
 
 def _engine_address(environ: Mapping[str, str]) -> tuple[str | None, tuple[str, ...]]:
@@ -76,9 +101,11 @@ def _engine_address(environ: Mapping[str, str]) -> tuple[str | None, tuple[str, 
 def _with_engine_address(config: Config, address: str | None) -> tuple[Config, tuple[str, ...]]:
     if address is None:
         return config, ()
-    engines: dict[str, PikaStream] = {}
+    engines: dict[str, Engine] = dict(config.engines)
     notes = []
     for name, engine in config.engines.items():
+        if not isinstance(engine, PikaStream):
+            continue
         engines[name] = engine.model_copy(update={"base_url": address})
         if engine.base_url != address:
             key = dotted(("engines", name, "base_url"))
@@ -104,6 +131,7 @@ def _warnings(config: Config, path: Path, mode: int) -> tuple[str, ...]:
         found.append(f"{path.name}: no [engines.NAME]: nothing carries a persona there")
     if not config.sinks:
         found.append(f"{path.name}: no [[sinks]]: summaries go to the state directory")
+    found += _engine_warnings(config, path)
     if find_spec("apprise") is None:
         install = "`pip install 'locum[notify]'`, or `uv sync --extra notify`"
         if config.notify is not None:
@@ -117,6 +145,21 @@ def _warnings(config: Config, path: Path, mode: int) -> tuple[str, ...]:
             if sink.type == "apprise"
         ]
     return tuple(found)
+
+
+def _engine_warnings(config: Config, path: Path) -> Iterator[str]:
+    """Say of our own engine what it lacks, and what it can't be on this machine."""
+    own = [name for name, engine in config.engines.items() if engine.type == "chromium"]
+    missing = [each for each in _OWN_ENGINE_NEEDS if find_spec(each) is None]
+    if own and missing:
+        yield (
+            f"{path.name}: engines.{own[0]} needs {' and '.join(missing)}, which isn't "
+            "installed: nobody can go with it. `pip install 'locum[chromium]'`, or `uv sync "
+            "--extra chromium`"
+        )
+
+
+_OWN_ENGINE_NEEDS = ("cv2", "numpy", "playwright")
 
 
 def _quota_warnings(calendar: Calendar, path: Path) -> Iterator[str]:

@@ -8,91 +8,35 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import Enum
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    WithJsonSchema,
-)
+from pydantic import AfterValidator, AwareDatetime, Field
 
-from locum.config.values import (
-    DURATION_PATTERN,
-    Between,
-    parse_address,
-    parse_bind_address,
-    parse_duration,
-    parse_host,
-    parse_mail_address,
-    parse_organizer,
-    parse_push_address,
-    parse_tag,
-    refuse_empty_path,
-    resolve_path,
+from locum.config.tables import (
+    Address,
+    Dollars,
+    Duration,
+    Host,
+    LocalPath,
+    MailAddress,
+    Name,
+    Organizer,
+    PushAddress,
+    ShownName,
+    Table,
+    Tag,
 )
+from locum.config.talking import (
+    Conduct,
+    HearingTable,
+    LiveTable,
+    McpTable,
+    ToolTable,
+    VoiceTable,
+)
+from locum.config.values import Between, parse_bind_address
 from locum.core.compartments import parse_compartment_name
 from locum.core.model import Platform
-from locum.core.names import parse_shown_name
-
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(parse_duration),
-    WithJsonSchema(
-        {"type": "string", "pattern": DURATION_PATTERN, "examples": ["30s", "5m", "1h30m"]}
-    ),
-]
-"""Written "90s", "5m", "1h30m" or "2d"."""
-
-LocalPath = Annotated[
-    Path,
-    BeforeValidator(refuse_empty_path),
-    AfterValidator(resolve_path),
-    WithJsonSchema({"type": "string", "minLength": 1}),
-]
-"""Relative ones start at the config file's folder, "~" at the home directory."""
-
-Address = Annotated[str, AfterValidator(parse_address)]
-"""https; http to this machine only."""
-
-PushAddress = Annotated[Address, AfterValidator(parse_push_address)]
-"""An address as `Address`, and short enough to be called through any proxy."""
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
-"""A name that is also typed in commands: letters, digits and "_.-"."""
-
-ShownName = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(parse_shown_name)]
-"""A name that others see in the meeting."""
-
-Organizer = Annotated[str, AfterValidator(parse_organizer)]
-"""An address or a domain."""
-
-Tag = Annotated[str, AfterValidator(parse_tag)]
-"""A tag of Obsidian's, without "#"."""
-
-MailAddress = Annotated[str, AfterValidator(parse_mail_address)]
-"""A mail address without a name."""
-
-Host = Annotated[str, AfterValidator(parse_host)]
-"""A server's name or IP address."""
-
-Dollars = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
-"""US dollars."""
-
-
-class Table(BaseModel):
-    """A table of the config: unknown keys are errors, values never change."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        use_attribute_docstrings=True,
-        hide_input_in_errors=True,  # What was typed may be a secret in the wrong place.
-    )
 
 
 class Account(Table):
@@ -241,7 +185,7 @@ class Rule(Table):
     """Which engine carries it there."""
 
 
-class PersonaTable(Table):
+class PersonaTable(Conduct):
     """`[personas.NAME]`: who goes. Either a folder, or all of it here.
 
     With nothing but `folder`, or with nothing at all, it is what `locum persona new NAME` made:
@@ -286,6 +230,47 @@ class PikaStream(Table):
     an assumption."""
     ready_timeout: Annotated[Duration, Between(above="0s", most="10m")] = timedelta(seconds=90)
     """How long the service may take to bring a presence up before it is ended and tried anew."""
+
+
+class ChromiumEngine(Table):
+    """`[engines.NAME]` with `type = "chromium"`: our own engine, on this machine.
+
+    Needs the extra: `pip install 'locum[chromium]'`, and a Chromium.
+    """
+
+    type: Literal["chromium"]
+    """Which engine this is."""
+    executable: LocalPath | None = None
+    """The browser. Default: the chromium or google-chrome on the PATH."""
+    account: str | None = None
+    """The account of [[calendar.accounts]] as which it is in the room: `locum meet login NAME`
+    signs its browser in. May stay out if there is only one account."""
+    guest: bool = False
+    """Whether it goes without being signed in. A guest waits in the lobby, and Meet turns away
+    most that look automated."""
+    width: int = Field(default=1280, ge=320, le=1920)
+    """Pixels of the picture that it sends."""
+    height: int = Field(default=720, ge=180, le=1080)
+    """Pixels of the picture that it sends."""
+    sandbox: bool = True
+    """Whether Chromium's own sandbox is on. As root it can't be."""
+    headless: bool = True
+    """Whether it needs no screen."""
+    captions: bool = True
+    """Whether the room's captions are switched on and read."""
+    accept_recording: bool = True
+    """Whether it stays, and notes it, where a meeting is recorded or transcribed, or Gemini
+    takes notes. If not, it leaves."""
+    voice: str = Field(default="en-gb", pattern=r"^[A-Za-z0-9_.+-]{1,64}$")
+    """With what it speaks: one of [voices], or a voice of espeak-ng's, which is robotic, and
+    there on every machine."""
+    memory_limit: int = Field(default=2048, ge=512, le=65_536)
+    """MiB of memory that one meeting's browser may take before it is started anew."""
+    meet_url: Address = "https://meet.google.com/"
+    """Where rooms are; another one is for a stage (http on loopback only)."""
+
+
+Engine = Annotated[PikaStream | ChromiumEngine, Field(discriminator="type")]
 
 
 class MarkdownSink(Table):
@@ -433,6 +418,8 @@ class Skills(Table):
 
     folders: tuple[LocalPath, ...] = ()
     """Folders of such folders. Each skill counts once you have approved it."""
+    run: tuple[str, ...] = Field(default=(), max_length=50)
+    """Which skills' scripts may be run, as they were approved: in the sandbox, without network."""
 
 
 class BriefingTable(Table):
@@ -565,6 +552,8 @@ class BrainTable(Table):
     fallback: bool = True
     """Whether the minutes are written without the model where it fails for good, or would
     come too late. They say so."""
+    live: LiveTable = LiveTable()
+    """The model in meetings."""
 
 
 class Metrics(Table):
@@ -597,6 +586,8 @@ class NoticeKinds(Table):
     """That an edit of this file was rejected."""
     ledger: bool = True
     """That the ledger was restored, and joins wait; and when it is over."""
+    approval: bool = True
+    """That a persona asks for your approval, to run something."""
     filed: bool = False
     """Where a summary was filed."""
 
@@ -639,9 +630,9 @@ class Config(Table):
     """Which invitations are a reason to be there, and how."""
     rules: tuple[Rule, ...] = ()
     """Exceptions by title, organizer, attendee, calendar or platform."""
-    personas: dict[Name, PersonaTable] = {}
+    personas: dict[Name, PersonaTable] = Field(default={})
     """Who goes, by name."""
-    engines: dict[Name, PikaStream] = {}
+    engines: dict[Name, Engine] = Field(default={})
     """What carries a persona into a meeting, by name."""
     sinks: tuple[Sink, ...] = ()
     """Where summaries go."""
@@ -653,6 +644,14 @@ class Config(Table):
     """Who the people are."""
     skills: Skills = Skills()
     """What it knows how to do."""
+    hearing: HearingTable = HearingTable()
+    """What makes words of what our own engine hears."""
+    voices: dict[Name, VoiceTable] = Field(default={})
+    """Voices that an engine of ours speaks with, by name."""
+    tools: tuple[ToolTable, ...] = ()
+    """Programs that a persona may run. None, unless it is told so."""
+    mcp: tuple[McpTable, ...] = ()
+    """MCP servers whose tools a persona may use. None, unless it is told so."""
     summary: Summaries = Summaries()
     """How summaries are written."""
     transcripts: Transcripts = Transcripts()

@@ -49,14 +49,22 @@ def read_source(path: Path) -> Source:
     except UnreadableError as error:
         reason = str(error)
     else:
-        text = _decode(path, data)
-        values, positions = _parse(path, text)
-        return Source(data, values, positions, stat.S_IMODE(status.st_mode))
+        return parse_source(path, data, mode=stat.S_IMODE(status.st_mode))
     next_step = {
         "no such file": "make one with `locum config init`",
         f"user {os.geteuid()} may not read it": "give it to the user that locum runs as",
     }.get(reason, "name a readable file with LOCUM_CONFIG or --config")
     raise _broken(shown_path(path), f"{reason}; {next_step}")
+
+
+def parse_source(path: Path, data: bytes, *, mode: int = 0o600) -> Source:
+    """Parse a config file's bytes; `path` is what problems are told with.
+
+    Raises:
+        ConfigError: Whatever the matter is; one problem.
+    """
+    values, positions = _parse(path, _decode(path, data))
+    return Source(data, values, positions, mode)
 
 
 def _decode(path: Path, data: bytes) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 
 from locum.config.lines import KeyPath, dotted
 from locum.config.load import LoadedConfig, load
-from locum.config.model import Config, Table
+from locum.config.model import Config
+from locum.config.tables import Table
 from locum.errors import ConfigError
 
 

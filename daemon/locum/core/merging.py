@@ -20,6 +20,7 @@ from locum.core.alignment import (
     skew,
     words_of,
 )
+from locum.core.rough import without_rough
 from locum.core.speakers import may_be_same
 from locum.core.transcript import Source, Transcript, Utterance, numbered
 
@@ -36,13 +37,17 @@ def merged(utterances: Iterable[Utterance]) -> Transcript:
     Ordered by time; what has no instant stands behind what it was given behind. Nothing that
     only one source has is lost, nothing that two have stands twice, and merging the outcome
     again changes nothing. A source whose clock differs is put right by what others heard too.
-    What was written in the chat is nobody's repeat.
+    What was written in the chat is nobody's repeat. What was heard roughly makes way for what
+    was heard better.
     """
-    given = [_Item(utterance, place) for place, utterance in enumerate(utterances)]
-    if all(each.utterance.id == f"u{place}" for place, each in enumerate(given, start=1)):
+    all_given = tuple(utterances)
+    if all(each.id == f"u{place}" for place, each in enumerate(all_given, start=1)):
         # Merged already, as its names say. What of it two sources said twice on purpose would
         # look like a repeat now that all else that they agree on is one.
-        return Transcript(tuple(each.utterance for each in given))
+        return Transcript(all_given)
+    given = [
+        _Item(utterance, place) for place, utterance in enumerate(without_rough(all_given))
+    ]
     went: dict[int, _Item] = {}
     whole: list[_Item] = []
     for source in (*(each for each in Source if each is not Source.CHAT), Source.CHAT):

@@ -162,6 +162,7 @@ class CalendarEvent:
     room: Room | None = None
     room_problem: str | None = None
     link: str = ""
+    free: bool = False  #: It takes none of one's time, by the calendar.
 
     @cached_property
     def occurrence(self) -> OccurrenceKey:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 # Letters and marks by Unicode's book, and yet nothing is seen of them.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 
@@ -21,3 +23,7 @@ def parse_shown_name(value: str) -> str:
     if value != value.strip():
         raise ValueError("a name neither begins nor ends with a blank")
     return value
+
+
+PLACE = re.compile(r"\{([a-z][a-z0-9_]{0,39})\}")
+"""A place in an argument of a program, where a value goes: its name between braces."""

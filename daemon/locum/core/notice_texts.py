@@ -22,6 +22,7 @@ from locum.core.model import (
     SessionRecord,
 )
 from locum.core.money import in_dollars
+from locum.core.requests import Request
 
 _TITLE_LIMIT = 80
 _FOREIGN_LIMIT = 120
@@ -295,6 +296,23 @@ def filed(record: SessionRecord, places: Sequence[str]) -> Words:
 
 
 # ── money ────────────────────────────────────────────────────────────────────────────────
+
+
+def approval(request: Request, *, zone: tzinfo, options: str) -> Words:
+    asked = (
+        f"{foreign(request.asked_by)} asked for it" if request.asked_by else "It was asked for"
+    )
+    return Words(
+        f"May {request.persona} run {request.tool}?",
+        _lines(
+            f"{asked} in {_named(request.title)}. It would run:",
+            foreign(request.what, _OWN_LIMIT),
+            "(`locum approvals` shows it to the letter.)",
+            f"Yes: locum approve{options} {request.id}",
+            f"No: locum deny{options} {request.id}",
+            f"Without an answer until {_clock(request.expires_at, zone)}, it isn't done.",
+        ),
+    )
 
 
 def over_budget(title: str, start: datetime, reason: str, *, zone: tzinfo) -> Words:

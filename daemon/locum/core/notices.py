@@ -26,6 +26,7 @@ from locum.core.model import (
     instant_label,
 )
 from locum.core.money import OVERTIME, cost
+from locum.core.requests import Request
 
 NEWS_FOR = timedelta(hours=24)
 """How long after its end a session is still news, and how long a notice is tried to be sent."""
@@ -55,6 +56,7 @@ class Kind(enum.Enum):
     CONFIG = "config"
     LEDGER = "ledger"
     FILED = "filed"
+    APPROVAL = "approval"  #: It asks for something that only the owner may grant.
 
 
 class Severity(enum.Enum):
@@ -164,6 +166,7 @@ class Present:
     engines: tuple[EngineTrouble, ...] = ()
     config: ConfigTrouble | None = None
     recovered_at: datetime | None = None
+    requests: tuple[Request, ...] = ()  #: Those that wait for the owner.
 
 
 @dataclass(frozen=True)
@@ -207,6 +210,7 @@ def due(present: Present, told: Iterable[Told], rules: Rules) -> Due:
         *_before(present, known, rules),
         *called_off,
         *(notice for each in present.sessions for notice in _of_session(each, present, rules)),
+        *_requests(present, rules),
         *_over_budget(present, rules),
         *_credits(present, rules),
         *_calendars(present, known, rules),
@@ -444,6 +448,23 @@ def _session_notice(
         severity=severity,
         expires_at=now + NEWS_FOR,
     )
+
+
+# ── what it asks for ─────────────────────────────────────────────────────────────────────
+
+
+def _requests(present: Present, rules: Rules) -> Iterator[Notice]:
+    for request in present.requests:
+        words = texts.approval(request, zone=rules.zone, options=rules.options)
+        yield Notice(
+            key=f"approval/{request.id}",
+            kind=Kind.APPROVAL,
+            subject=request.id,
+            title=words.title,
+            body=words.body,
+            severity=Severity.WARNING,
+            expires_at=request.expires_at,
+        )
 
 
 # ── money ────────────────────────────────────────────────────────────────────────────────

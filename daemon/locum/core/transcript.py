@@ -23,6 +23,7 @@ class Source(enum.Enum):
     ENGINE = "engine"  #: What a hosted engine told while it was in.
     CHAT = "chat"  #: Written in the meeting's chat.
     MEET_TRANSCRIPT = "meet_transcript"  #: Google Meet's own, fetched after the meeting.
+    ROUGH = "rough"  #: Our own ears, by a recogniser that understands poorly.
     FILE = "file"  #: Given by hand, to `locum summarise`.
 
     @property
@@ -37,6 +38,7 @@ _LABELS = {
     Source.ENGINE: "the engine",
     Source.CHAT: "the chat",
     Source.MEET_TRANSCRIPT: "Google Meet's transcript",
+    Source.ROUGH: "our own ears, roughly",
     Source.FILE: "a file",
 }
 
@@ -63,6 +65,15 @@ class Utterance:
     def who(self) -> str:
         """Answer the name to show: the resolved person's, else the source's, else ""."""
         return self.person.label if self.person is not None else self.speaker
+
+
+@dataclass(frozen=True)
+class Deferral:
+    """A question for the owner: when it was taken along, who asked, and in which words."""
+
+    at: datetime
+    by: str
+    question: str
 
 
 @dataclass(frozen=True)

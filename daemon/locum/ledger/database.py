@@ -87,3 +87,27 @@ class StateLock:
 
     def release(self) -> None:
         os.close(self._descriptor)
+
+
+def daemon_of(state_dir: Path) -> int | None:
+    """Answer the process that holds a state directory's lock, None if nobody does.
+
+    Raises:
+        LedgerError: The directory can't be used.
+    """
+    try:
+        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(state_dir / "locum.lock", flags)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise LedgerError(f"The state directory {state_dir} can't be used: {error}.") from error
+    try:
+        # Shared, so that of two who look at the same time neither takes the other for a daemon.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.read(descriptor, 32).decode("ascii", "replace").strip()
+        return int(holder) if holder.isdigit() else None
+    finally:
+        os.close(descriptor)
+    return None

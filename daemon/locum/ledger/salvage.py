@@ -27,6 +27,7 @@ _CARRIED: Mapping[str, tuple[str, ...]] = {
     "transitions": ("id",),
     "marks": ("occurrence",),
     "utterances": ("id",),
+    "deferrals": ("id",),
     "summaries": ("session", "meeting"),
     "filings": ("session", "meeting", "sink"),
 }
@@ -170,6 +171,8 @@ def _carry_row(database: Database, table: str, row: Mapping[str, Any]) -> None:
         Mark(row["mark"])
     elif table == "utterances":
         parse_utterance(row)
+    elif table == "deferrals":
+        read_instant(row["at"])
     elif table == "summaries":
         Outbox(database).editions(SessionKey(row["session"]))
     else:

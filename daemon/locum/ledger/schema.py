@@ -260,5 +260,35 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
     CREATE INDEX fetches_open ON fetches (next_at) WHERE settled_at IS NULL;
     """,
+    """
+    -- What stand-ins ask their owner for: see `RequestBook`.
+    CREATE TABLE requests (
+        id TEXT PRIMARY KEY,
+        session TEXT NOT NULL,
+        persona TEXT NOT NULL,
+        title TEXT NOT NULL,
+        tool TEXT NOT NULL,
+        what TEXT NOT NULL,
+        asked_by TEXT NOT NULL,
+        at TEXT NOT NULL,
+        expires_at TEXT NOT NULL,
+        state TEXT NOT NULL,
+        decided_at TEXT,
+        ended_at TEXT,
+        problem TEXT NOT NULL DEFAULT ''
+    ) STRICT;
+    CREATE INDEX requests_at ON requests (at);
+    """,
+    """
+    -- What was asked in a meeting and taken along for the owner, as it was asked.
+    CREATE TABLE deferrals (
+        id INTEGER PRIMARY KEY,
+        session TEXT NOT NULL REFERENCES sessions (key),
+        at TEXT NOT NULL,
+        said_by TEXT NOT NULL,
+        question TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX deferrals_session ON deferrals (session, id);
+    """,
 )
 """Each text moves the file one version on; the version stands in PRAGMA user_version."""

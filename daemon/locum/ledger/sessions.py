@@ -438,6 +438,7 @@ class Sessions:
         """Delete what was heard in a session and what engines gave back, in all its attempts."""
         with self._db.transaction():
             self._db.execute("DELETE FROM utterances WHERE session = ?", (key,))
+            self._db.execute("DELETE FROM deferrals WHERE session = ?", (key,))
             self._db.execute(
                 "UPDATE attempts SET notes = NULL, bodies = NULL WHERE session = ?", (key,)
             )

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from locum.core.model import SessionKey
-from locum.core.transcript import Source, Utterance
-from locum.database import SQLiteFile, read_optional_instant, write_instant
+from locum.core.transcript import Deferral, Source, Utterance
+from locum.database import SQLiteFile, read_instant, read_optional_instant, write_instant
 
 _LONGEST_TEXT = 20_000
 """Characters of one utterance that are kept; nobody says more in one go."""
@@ -63,9 +63,35 @@ class TranscriptBook:
         )
         return tuple(parse_utterance(row) for row in rows)
 
+    def defer(self, session: SessionKey, deferrals: Sequence[Deferral]) -> None:
+        """Write what was asked of the owner; as durable as `add`."""
+        with self._db.transaction(durable=False):
+            self._db.execute_many(
+                "INSERT INTO deferrals (session, at, said_by, question) VALUES (?, ?, ?, ?)",
+                [
+                    (
+                        session,
+                        write_instant(each.at),
+                        each.by[:_LONGEST_SPEAKER],
+                        each.question[:_LONGEST_TEXT],
+                    )
+                    for each in deferrals
+                ],
+            )
+
+    def deferred(self, session: SessionKey) -> tuple[Deferral, ...]:
+        """Answer what was asked of the owner in a session, in its order."""
+        rows = self._db.rows(
+            "SELECT * FROM deferrals WHERE session = ? ORDER BY id", (session,)
+        )
+        return tuple(
+            Deferral(read_instant(row["at"]), row["said_by"], row["question"]) for row in rows
+        )
+
     def forget(self, session: SessionKey) -> None:
         with self._db.transaction():
             self._db.execute("DELETE FROM utterances WHERE session = ?", (session,))
+            self._db.execute("DELETE FROM deferrals WHERE session = ?", (session,))
 
 
 def parse_utterance(row: sqlite3.Row | Mapping[str, Any]) -> Utterance:

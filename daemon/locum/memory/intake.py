@@ -49,6 +49,10 @@ class Boundaries:
         complete = bool(meeting.attendees) and not meeting.attendees_omitted
         return self._of(people, owner, complete=complete)
 
+    def of_person(self, person: Person) -> Compartment:
+        """Answer among whom one would be with this person alone."""
+        return self._of([person], "", complete=True)
+
     def of_summary(self, summary: Summary) -> Compartment:
         """Answer in which one a meeting was: whoever spoke counts too."""
         people = [each.person for each in summary.attendees]

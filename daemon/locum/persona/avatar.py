@@ -15,6 +15,7 @@ from locum.persona.folder import LARGEST_IMAGE, SMALLEST_IMAGE, FaceKind
 _SCRIPT = Path(__file__).with_name("imaging.py")
 _REFUSED = 3
 _LIMITS = Limits(memory=768 << 20, output=32 << 20, cpu_s=15, wall_s=30.0)
+_UPRIGHT = Limits(memory=768 << 20, output=80 << 20, cpu_s=15, wall_s=30.0)
 LARGEST_SOURCE = 32 << 20
 
 
@@ -61,10 +62,26 @@ def tile_png(face: bytes, tile: str) -> bytes:
     return _imaged("tile", face, {"name": tile}, named="The face")
 
 
-def _imaged(work: str, content: bytes, options: dict[str, Any], *, named: str) -> bytes:
+def upright_png(content: bytes, *, named: str) -> bytes:
+    """Answer a picture's pixels as a PNG: upright, in sRGB, RGB or RGBA, at its own size.
+
+    Raises:
+        PermanentError: It can't be decoded, or is too large; the message begins with `named`.
+    """
+    return _imaged("upright", content, {}, named=named, limits=_UPRIGHT)
+
+
+def _imaged(
+    work: str,
+    content: bytes,
+    options: dict[str, Any],
+    *,
+    named: str,
+    limits: Limits = _LIMITS,
+) -> bytes:
     command: list[str | Path] = [sys.executable, "-I", _SCRIPT, work, json.dumps(options)]
     try:
-        done = run_bounded(command, limits=_LIMITS, stdin=content)
+        done = run_bounded(command, limits=limits, stdin=content)
     except OverLimitError as error:
         raise PermanentError(f"{named} can't be used: {error}.") from None
     if done.status == _REFUSED:

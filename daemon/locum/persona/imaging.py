@@ -61,13 +61,16 @@ def opened(content: bytes) -> Image.Image:
     return image
 
 
-def decoded(image: Image.Image) -> Image.Image:
-    """Decode: upright, in sRGB, without transparency, and without whatever else was in it."""
+def decoded(image: Image.Image, *, keep_alpha: bool = False) -> Image.Image:
+    """Decode: upright, in sRGB, without whatever else was in it, on white where it's clear."""
     try:
         image.load()
         image = ImageOps.exif_transpose(image)
         image = _in_srgb(image)
         if "A" in image.getbands() or "transparency" in image.info:
+            if keep_alpha:
+                clear = image.convert("RGBA")
+                return Image.frombytes("RGBA", clear.size, clear.tobytes())
             ground = Image.new("RGBA", image.size, (255, 255, 255, 255))
             image = Image.alpha_composite(ground, image.convert("RGBA"))
         found = image.convert("RGB")
@@ -128,10 +131,18 @@ def tile(content: bytes, options: dict[str, Any]) -> bytes:
     return out.getvalue()
 
 
+def upright(content: bytes, options: dict[str, Any]) -> bytes:
+    """Decode a picture for a rig: a PNG of its pixels, with what of it is clear."""
+    del options
+    out = io.BytesIO()
+    decoded(opened(content), keep_alpha=True).save(out, "PNG", compress_level=1)
+    return out.getvalue()
+
+
 def main() -> None:
     warnings.simplefilter("ignore")
     Image.MAX_IMAGE_PIXELS = None  # `opened` looks at the size itself, and says it.
-    work = {"face": face, "tile": tile}[sys.argv[1]]
+    work = {"face": face, "tile": tile, "upright": upright}[sys.argv[1]]
     content = sys.stdin.buffer.read()
     try:
         made = work(content, json.loads(sys.argv[2]))

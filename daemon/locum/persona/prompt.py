@@ -36,6 +36,10 @@ _INTRODUCTION = """Hello, I am {display_name}, an AI stand-in for {owner}. I tak
 me here, say or write "opt out": I leave at once and stay away from this series.\
 """
 
+_GREETING = """Hello. I am {display_name}, an artificial intelligence, here for {owner}. \
+I may take notes for {owner}. If you would rather not have me here, say: opt out.\
+"""
+
 _LISTEN = "- In this meeting you only listen: speak only to say who you are, when asked.\n"
 
 _DATA = """\
@@ -63,7 +67,7 @@ def compile_prompt(card: PersonaCard, meeting: Meeting, known: str = "") -> str:
     `known` (a briefing's text, line by line), it tells as much as keeps the prompt within
     `LONGEST_PROMPT` characters.
     """
-    manners = _MANNERS.format(display_name=card.display_name, owner=card.owner)
+    manners = manners_of(card)
     if meeting.decision.listen_only:
         manners += _LISTEN
     parts = [manners]
@@ -80,6 +84,11 @@ def compile_prompt(card: PersonaCard, meeting: Meeting, known: str = "") -> str:
     return prompt + _known(known, LONGEST_PROMPT - len(prompt))
 
 
+def manners_of(card: PersonaCard) -> str:
+    """Answer the rules that every persona has: nobody's business in a room."""
+    return _MANNERS.format(display_name=card.display_name, owner=card.owner)
+
+
 def _known(known: str, room: int) -> str:
     """Tell the first lines of a briefing, as many as there is room for."""
     lines = known.split("\n") if known else []
@@ -94,6 +103,11 @@ def _known(known: str, room: int) -> str:
 def introduction(card: PersonaCard) -> str:
     """Compile what the stand-in writes into a room's chat once it is in: one line of text."""
     return _INTRODUCTION.format(display_name=card.display_name, owner=card.owner)
+
+
+def greeting(card: PersonaCard) -> str:
+    """Compile what the stand-in says aloud once it is in: some ten seconds of speech."""
+    return _GREETING.format(display_name=card.display_name, owner=card.owner)
 
 
 def _occasion(meeting: Meeting, description: int, attendees: int) -> str:

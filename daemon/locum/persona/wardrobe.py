@@ -8,7 +8,7 @@ its own: a clone that may be gone is made anew, or the join waits for a person.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -73,13 +73,18 @@ class Wardrobe:
     Args:
         state: The state directory, where the key is that signs consents.
         cloners: Where voices are cloned; an engine without one can't carry a cloned voice.
+        ours: Engines for which a voice of ours speaks, which reads the recording itself.
     """
 
     def __init__(
-        self, state: Path | None = None, cloners: Mapping[str, VoiceCloner] | None = None
+        self,
+        state: Path | None = None,
+        cloners: Mapping[str, VoiceCloner] | None = None,
+        ours: Collection[str] = (),
     ) -> None:
         self._key = None if state is None else ConsentKey(state)
         self.cloners: Mapping[str, VoiceCloner] = cloners or {}
+        self._ours = frozenset(ours)
         self._known: dict[Path, _Known] = {}
         self._inline: dict[Path, tuple[tuple[int, ...], Picture]] = {}
         self._cloning: dict[tuple[Path, str], asyncio.Lock] = {}
@@ -111,7 +116,7 @@ class Wardrobe:
                 hint=next_step(card.folder.name, refused.scope),
             )
         voice_id = known.card.voice_id
-        if known.sample:
+        if known.sample and engine not in self._ours:
             clone = await self._clone(known, engine, now, begins or now)
             voice_id = clone.voice_id
         dressed = replace(known.card, name=card.name)

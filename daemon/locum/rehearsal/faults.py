@@ -10,7 +10,7 @@ import contextlib
 import json
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime, timezone
 from typing import Any
@@ -40,7 +40,8 @@ class Fault:
     application do its work and loses the answer; `endless` answers 200 and never stops;
     `status` or `body` answers instead of the application (a `bytes` or `str` body goes out
     as it stands, anything else as JSON); otherwise the application answers. `drip_s`
-    sends the answer's body one byte at a time, so many seconds apart.
+    sends the answer's body one byte at a time, so many seconds apart; `cut_after` closes the
+    connection after so many bytes of it, and `stall_after` sends no more than that.
     """
 
     path: str = ""
@@ -56,6 +57,8 @@ class Fault:
     endless: bool = False
     skip: int = 0
     unless: str = ""
+    cut_after: int | None = None
+    stall_after: int | None = None
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -236,7 +239,12 @@ class FaultMiddleware:
             response = _response(fault)
             await response(scope, traffic.receive, traffic.dripping(fault.drip_s))
         else:
-            await self.app(scope, traffic.receive, traffic.dripping(fault.drip_s))
+            send = traffic.dripping(fault.drip_s)
+            if fault.cut_after is not None:
+                send = traffic.ending(fault.cut_after, traffic.abort)
+            elif fault.stall_after is not None:
+                send = traffic.ending(fault.stall_after, traffic.wait_for_disconnect)
+            await self.app(scope, traffic.receive, send)
 
 
 class _Traffic:
@@ -282,6 +290,27 @@ class _Traffic:
 
         return send_slowly
 
+    def ending(self, after: int, end: Callable[[], Awaitable[None]]) -> Send:
+        """Answer a `send` that passes on so many bytes of a body, and then does `end`."""
+        left = after
+
+        async def send_some(message: Message) -> None:
+            nonlocal left
+            body = bytes(message.get("body", b""))
+            if message["type"] != "http.response.body" or len(body) < left:
+                left -= len(body)
+                await self.send(message)
+                return
+            await self.send({**message, "body": body[:left], "more_body": True})
+            await end()
+            raise ClientDisconnect
+
+        return send_some
+
+    async def wait_for_disconnect(self) -> None:
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
     async def answer_endlessly(self, fault: Fault) -> None:
         """Send blanks until the client has had enough: JSON that never begins."""
         headers = {"content-type": "application/json; charset=UTF-8", **fault.headers}
@@ -295,8 +324,7 @@ class _Traffic:
         async with anyio.create_task_group() as tasks:
 
             async def stop_at_disconnect() -> None:
-                while (await self.receive())["type"] != "http.disconnect":
-                    pass
+                await self.wait_for_disconnect()
                 tasks.cancel_scope.cancel()
 
             tasks.start_soon(stop_at_disconnect)

@@ -1,17 +1,20 @@
 """A language model on the stage: a server that speaks OpenAI's chat completions.
 
 https://platform.openai.com/docs/api-reference/chat/create and its errors, as far as a client
-needs them: keys, models, credits, limits, JSON by a schema, usage, streams. What it says comes
-from `modelwits`; what goes wrong with the connection from `faults`.
+needs them: keys, models, credits, limits, JSON by a schema, tools, usage, streams. What it says
+comes from `modelwits`, and in a conversation from `modeltalk`; what goes wrong with the
+connection from `faults`.
 """
 
 from __future__ import annotations
 
 import hmac
+import itertools
 import json
+import re
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -24,9 +27,17 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from locum.rehearsal.faults import Faults, RequestLog, control_routes, with_faults
-from locum.rehearsal.modelwits import Behaviour, answer, obeying_calls, texts
+from locum.rehearsal.modeltalk import Manner, ScriptedAnswer, ScriptedCall, Turn, talk
+from locum.rehearsal.modelwits import Behaviour, answer, obeying_calls, texts, wanted_key
 
-__all__ = ["Behaviour", "ModelSettings", "ModelStage", "model_app"]
+__all__ = [
+    "Behaviour",
+    "ModelSettings",
+    "ModelStage",
+    "ScriptedAnswer",
+    "ScriptedCall",
+    "model_app",
+]
 
 _LARGEST = 8 * 1024 * 1024
 _MINUTE = timedelta(minutes=1)
@@ -40,6 +51,10 @@ class ModelSettings:
     `credits` is how many tokens are left to pay for, None without end. `delay_s` is how long
     it thinks, in the host's seconds. `takes_schema` is whether it knows `response_format`.
     `context_tokens` is how much it can read at once.
+
+    Of a stream, `first_token_s` is how long the first word takes (of the host's time; `delay_s`
+    comes before it), and `words_per_second` how quickly the others follow, None for at once.
+    `script` is what it says in a conversation.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")  # For reading it from TOML.
@@ -52,10 +67,16 @@ class ModelSettings:
     requests_per_minute: int | None = None
     context_tokens: int = 128_000
     takes_schema: bool = True
+    first_token_s: float = 0.0
+    words_per_second: float | None = None
+    script: tuple[ScriptedAnswer, ...] = ()
 
     def __post_init__(self) -> None:
-        if not 0 <= self.delay_s <= 3600:
-            raise ValueError("delay_s must be from 0 to 3600")
+        for name in ("delay_s", "first_token_s"):
+            if not 0 <= getattr(self, name) <= 3600:
+                raise ValueError(f"{name} must be from 0 to 3600")
+        if self.words_per_second is not None and not 0 < self.words_per_second <= 10_000:
+            raise ValueError("words_per_second must be above 0, and 10000 at most")
 
 
 @dataclass
@@ -85,6 +106,8 @@ class ModelStage:
         self.input_tokens = self.output_tokens = 0
         self.working = self.peak = 0
         """How many requests are being answered now, and at most."""
+        self.hung_up = 0
+        """How many streams their reader ended before they were whole."""
         self.faults = Faults()
         self.log = RequestLog(self._now)
 
@@ -136,6 +159,10 @@ class ModelStage:
             if self._settings.credits is not None:
                 left = max(self._settings.credits - asked - said, 0)
                 self._settings = replace(self._settings, credits=left)
+
+    def lose_reader(self) -> None:
+        with self._lock:
+            self.hung_up += 1
 
 
 class _RefusedError(Exception):
@@ -237,15 +264,12 @@ async def _completed(payload: dict[str, Any], stage: ModelStage) -> Response:
     _check(payload, asked, stage)
     behaviour = stage.behave()
     await anyio.sleep(stage.settings.delay_s)
-    calls = obeying_calls(payload) if behaviour is Behaviour.OBEDIENT else []
-    # It gives up on its tools once it was told that there are none.
-    calls = [] if any(m.get("tool_calls") for m in payload["messages"]) else calls
-    said = "" if calls else answer(payload, behaviour)
-    stage.keep(Exchange(payload, behaviour, said), asked=asked, said=_tokens(said))
-    message: dict[str, Any] = {"role": "assistant", "content": said or None}
-    if calls:
-        message["tool_calls"] = calls
-    reason = "tool_calls" if calls else "stop"
+    turn = _turn(payload, behaviour, stage)
+    stage.keep(Exchange(payload, behaviour, turn.text), asked=asked, said=_tokens(turn.text))
+    message: dict[str, Any] = {"role": "assistant", "content": turn.text or None}
+    if turn.calls:
+        message["tool_calls"] = list(turn.calls)
+    reason = "tool_calls" if turn.calls else "stop"
     choice = {"index": 0, "message": message, "finish_reason": reason, "logprobs": None}
     whole = {
         "id": f"chatcmpl-{len(stage.exchanges)}",
@@ -255,13 +279,27 @@ async def _completed(payload: dict[str, Any], stage: ModelStage) -> Response:
         "choices": [] if behaviour is Behaviour.EMPTY else [choice],
         "usage": {
             "prompt_tokens": asked,
-            "completion_tokens": _tokens(said),
-            "total_tokens": asked + _tokens(said),
+            "completion_tokens": _tokens(turn.text),
+            "total_tokens": asked + _tokens(turn.text),
         },
     }
     if payload.get("stream"):
-        return StreamingResponse(_streamed(whole, said), media_type="text/event-stream")
+        options = payload.get("stream_options")
+        tells = isinstance(options, dict) and options.get("include_usage") is True
+        chunks = _streamed(whole, turn, stage, tells_usage=tells)
+        return StreamingResponse(chunks, media_type="text/event-stream")
     return JSONResponse(whole)
+
+
+def _turn(payload: dict[str, Any], behaviour: Behaviour, stage: ModelStage) -> Turn:
+    """Answer what it does: in a conversation as the script has it, else as its wits go."""
+    if payload.get("stream") and not wanted_key(payload) and "response_format" not in payload:
+        return talk(payload, behaviour, stage.settings.script)
+    calls = obeying_calls(payload) if behaviour is Behaviour.OBEDIENT else []
+    # It gives up on its tools once it was told that there are none.
+    if calls and not any(m.get("tool_calls") for m in payload["messages"]):
+        return Turn(calls=tuple(calls))
+    return Turn(answer(payload, behaviour))
 
 
 def _check(payload: dict[str, Any], asked: int, stage: ModelStage) -> None:
@@ -294,14 +332,81 @@ def _tokens(text: str) -> int:
     return (len(text) + 3) // 4
 
 
-def _streamed(whole: dict[str, Any], said: str) -> Iterator[str]:
+_WORD = re.compile(r"\S+\s*|\s+")
+_STALL_S = 3600.0
+_ENDLESS_PACE = 500.0  # Words a second.
+_HEARD = 3  # Words that come before a stream goes wrong.
+
+
+async def _streamed(
+    whole: dict[str, Any], turn: Turn, stage: ModelStage, *, tells_usage: bool
+) -> AsyncIterator[str]:
+    """Tell an answer in chunks, as server-sent events."""
+    stage.enter(1)
+    is_whole = False
+    try:
+        await anyio.sleep(stage.settings.first_token_s)
+        async for chunk in _chunks(whole, turn, stage, tells_usage=tells_usage):
+            yield chunk
+        is_whole = True
+    finally:
+        stage.enter(-1)
+        if not is_whole:
+            stage.lose_reader()
+
+
+async def _chunks(
+    whole: dict[str, Any], turn: Turn, stage: ModelStage, *, tells_usage: bool
+) -> AsyncIterator[str]:
     chunk = {**whole, "object": "chat.completion.chunk"}
     usage = chunk.pop("usage")
-    pieces: list[tuple[dict[str, Any], str | None]] = [({"role": "assistant"}, None)]
-    pieces += [({"content": said[at : at + 64]}, None) for at in range(0, len(said), 64)]
-    pieces.append(({}, "stop"))
-    for delta, reason in pieces:
-        choice = {"index": 0, "delta": delta, "finish_reason": reason}
-        yield f"data: {json.dumps({**chunk, 'choices': [choice]})}\n\n"
-    yield f"data: {json.dumps({**chunk, 'choices': [], 'usage': usage})}\n\n"
+    has_choices = bool(whole["choices"])
+
+    def told(delta: dict[str, Any], reason: str | None = None) -> str:
+        choice = {"index": 0, "delta": delta, "finish_reason": reason, "logprobs": None}
+        choices = [choice] if has_choices else []
+        return f"data: {json.dumps({**chunk, 'choices': choices})}\n\n"
+
+    yield told({"role": "assistant", "content": ""})
+    async for text in _paced(turn, stage.settings.words_per_second):
+        yield told({"content": text}) if text is not None else "data: {no JSON\n\nevent: ?\n\n"
+    if turn.manner is Manner.CUT:
+        return
+    for call in _told_calls(turn):
+        yield told({"tool_calls": [call]})
+    yield told({}, "tool_calls" if turn.calls else "stop")
+    if tells_usage:
+        yield f"data: {json.dumps({**chunk, 'choices': [], 'usage': usage})}\n\n"
     yield "data: [DONE]\n\n"
+
+
+async def _paced(turn: Turn, pace: float | None) -> AsyncIterator[str | None]:
+    """Tell the words as they come; None is something that nobody can read."""
+    if pace is None and turn.manner is Manner.ENDLESS:
+        pace = _ENDLESS_PACE
+    for number, word in enumerate(_words_of(turn)):
+        if number and pace is not None:
+            await anyio.sleep(1 / pace)
+        if number == _HEARD and turn.manner is Manner.CUT:
+            return
+        if number == _HEARD and turn.manner is Manner.GARBLED:
+            yield None
+        if number == _HEARD and turn.manner is Manner.STALLS:
+            await anyio.sleep(_STALL_S)
+        yield word
+
+
+def _told_calls(turn: Turn) -> Iterator[dict[str, Any]]:
+    """Tell calls as OpenAI does: the name first, then the arguments bit by bit."""
+    for number, call in enumerate(turn.calls):
+        arguments = call["function"]["arguments"]
+        named = {"name": call["function"]["name"], "arguments": ""}
+        yield {**call, "index": number, "function": named}
+        for at in range(0, len(arguments), 16):
+            yield {"index": number, "function": {"arguments": arguments[at : at + 16]}}
+
+
+def _words_of(turn: Turn) -> Iterator[str]:
+    if turn.manner is Manner.ENDLESS:
+        yield from itertools.cycle(_WORD.findall(f"{turn.text or 'And so on'}, and then "))
+    yield from _WORD.findall(turn.text)

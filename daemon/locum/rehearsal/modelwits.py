@@ -40,6 +40,15 @@ class Behaviour(enum.Enum):
     REFUSING = "refusing"
     EMPTY = "empty"  #: No choices at all.
     NESTED = "nested"  #: Brackets within brackets, thousands deep.
+    # In a conversation (see `modeltalk`); anywhere else these are as good as GOOD.
+    PROMISING = "promising"  #: Promises everything to anybody.
+    HUMAN = "human"  #: Says that it is a person, and keeps nothing.
+    LEAKING = "leaking"  #: Recites what it was told in secret.
+    SILENT = "silent"  #: An answer without a word.
+    ENDLESS = "endless"  #: Goes on for ever.
+    STALLING = "stalling"  #: Begins, and says no more.
+    GARBLED = "garbled"  #: A stream that can't be read.
+    CUT = "cut"  #: A stream that breaks off.
 
 
 def wanted_key(payload: Mapping[str, Any]) -> str:

@@ -20,10 +20,17 @@ from typing import Any
 
 from locum.control import call_daemon
 from locum.errors import LocumError, PermanentError
+from locum.rehearsal.configuring import write_config
+from locum.rehearsal.conversing import Conversation
+from locum.rehearsal.engine import StageEngine
+from locum.rehearsal.judging import Judged, judge
+from locum.rehearsal.meet.state import PASSWORD
 from locum.rehearsal.receiver import Received
+from locum.rehearsal.recordings import Recordings
 from locum.rehearsal.rooms import RoomEvent
 from locum.rehearsal.scenario import Scenario
-from locum.rehearsal.stage import Stage, write_config
+from locum.rehearsal.signing import sign_in
+from locum.rehearsal.stage import ACCOUNT, Addresses, Stage
 
 Tell = Callable[[str], None]
 
@@ -32,6 +39,10 @@ _START_S = 60.0
 _STOP_S = 90.0
 _SLACK = timedelta(seconds=120)
 """How long after the scenario's end everything may still take to be filed (stage time)."""
+
+_EARLIER_SPEED = 20.0
+
+_INSTALL_STAGE = "Install what it runs on: `pip install 'locum[chromium,stage]'`."
 
 _FINAL = frozenset({"filed", "missed", "refused", "failed"})
 
@@ -47,47 +58,135 @@ class Outcome:
     folder: Path
     notices: tuple[Received, ...] = ()
     """What its owner was told, where the extra for that is installed."""
+    recordings: tuple[Path, ...] = ()
+    """What the others saw and heard of our own engine's stand-in, where that was kept."""
+    judged: Judged | None = None
+    """The conversation, line by line, and a verdict on each demand, where there was one."""
 
 
-def rehearse(scenario: Scenario, folder: Path, *, speed: float, tell: Tell) -> Outcome:
+def rehearse(
+    scenario: Scenario,
+    folder: Path,
+    *,
+    speed: float,
+    tell: Tell,
+    engine: StageEngine = StageEngine.PIKASTREAM,
+    keep_recording: Path | None = None,
+    lines_from: Path | None = None,
+) -> Outcome:
     """Play `scenario` in `folder` and tell what happens, line by line.
 
+    `lines_from` is the folder of the lines that it has as recordings, where they don't come
+    along.
+
     Raises:
-        PermanentError: The daemon doesn't start, or ends by itself.
+        PermanentError: The daemon doesn't start, or ends by itself; or the extra is missing
+            that the stage's meeting page runs on; or a recording.
     """
-    stage = Stage(scenario, speed=speed)
+    began_at = _EARLIER_SPEED if scenario.earlier is not None else speed
+    stage = Stage(scenario, speed=began_at, recordings=lines_from)
     with stage.open() as addresses:
         tell(f"Google Calendar on stage at {addresses.google}")
-        tell(f"PikaStream on stage at {addresses.pikastream}")
-        config = write_config(stage, addresses, folder, notices=True)
-        daemon = _DaemonProcess(config, tell)
+        if engine is StageEngine.PIKASTREAM:
+            tell(f"PikaStream on stage at {addresses.pikastream}")
+        elif addresses.meet:
+            tell(f"A meeting page with real WebRTC on stage at {addresses.meet}")
+        else:
+            raise PermanentError(f"The stage has no meeting page. {_INSTALL_STAGE}")
+        play = _Play(stage, addresses, folder, tell)
+        if scenario.earlier is not None:
+            play.earlier()
+        return play.now(engine, keep_recording)
+
+
+class _Play:
+    """One rehearsal on an open stage."""
+
+    def __init__(self, stage: Stage, addresses: Addresses, folder: Path, tell: Tell) -> None:
+        self._stage = stage
+        self._addresses = addresses
+        self._folder = folder
+        self._tell = tell
+
+    def _config(self, engine: StageEngine) -> Path:
+        stage, folder = self._stage, self._folder
+        return write_config(stage, self._addresses, folder, notices=True, engine=engine)
+
+    def earlier(self) -> None:
+        """Let the real daemon attend the series' last meeting, quickly, and file it.
+
+        Raises:
+            PermanentError: It couldn't.
+        """
+        self._tell("The week before, at 20 times the speed, by the stage's PikaStream:")
+        daemon = _DaemonProcess(self._config(StageEngine.PIKASTREAM), self._tell)
+        try:
+            daemon.start()
+            with self._stage.playing_earlier():
+                _Watcher(self._stage, daemon, self._tell).watch()
+                sessions = tuple(daemon.status()["sessions"])
+        finally:
+            daemon.stop()
+        if broken := [*_broken_promises(self._stage, sessions)]:
+            raise PermanentError(f"The earlier meeting came to nothing: {'; '.join(broken)}.")
+        self._tell("A week later:")
+
+    def now(self, engine: StageEngine, keep_recording: Path | None) -> Outcome:
+        """Play the scenario itself."""
+        stage, scenario = self._stage, self._stage.scenario
+        config = self._config(engine)
+        # "At noon" is the same hour for the people of a scenario and for who looks it up.
+        environ = {} if scenario.begins is None else {"TZ": "UTC"}
+        daemon = _DaemonProcess(config, self._tell, environ)
+        recordings = None if keep_recording is None else Recordings(stage, keep_recording)
+        if engine is StageEngine.CHROMIUM:
+            owner = scenario.owner.email
+            self._tell(f"Its browser is signed in as {owner}, once: locum meet login {ACCOUNT}")
+            sign_in(config, ACCOUNT, owner, PASSWORD)
+        talk = scenario.talk
+        conversation = None if talk is None else Conversation(stage, talk, self._tell)
         try:
             daemon.start()
             with stage.playing():
-                _Watcher(stage, daemon, tell).watch()
+                _Watcher(stage, daemon, self._tell, recordings, conversation).watch()
             sessions = tuple(daemon.status()["sessions"])
         finally:
             exit_code = daemon.stop()
+            dialogue = None if conversation is None else conversation.finish()
+            kept = () if recordings is None else recordings.finish()
         problems = [*_broken_promises(stage, sessions)]
         if exit_code != 0:
             problems.append(
                 f"the daemon ended with exit code {exit_code}: see {daemon.log_path}"
             )
-    return Outcome(
-        summaries=tuple(_summaries(sessions)),
-        sessions=sessions,
-        problems=tuple(problems),
-        spent_usd=sum(float(bill.credits) for bill in stage.pikastream.bills) / 100,
-        folder=folder,
-        notices=stage.receiver.received,
-    )
+        summaries = tuple(_summaries(sessions))
+        judged = None
+        if dialogue is not None:
+            twin = summaries[-1].with_suffix(".json") if summaries else None
+            judged = judge(scenario, dialogue, twin)
+            problems += (
+                f"{each.demand}: {each.found}" for each in judged.verdicts if not each.holds
+            )
+        return Outcome(
+            summaries=summaries,
+            sessions=sessions,
+            problems=tuple(problems),
+            spent_usd=sum(float(bill.credits) for bill in stage.pikastream.bills) / 100,
+            folder=self._folder,
+            notices=stage.receiver.received,
+            recordings=kept,
+            judged=judged,
+        )
 
 
 class _DaemonProcess:
     """`locum run` as a child; can be killed and started again."""
 
-    def __init__(self, config: Path, tell: Tell) -> None:
+    def __init__(
+        self, config: Path, tell: Tell, environ: Mapping[str, str] | None = None
+    ) -> None:
         self._config = config
+        self._environ = environ or {}
         self._tell = tell
         self.log_path = config.parent / "daemon.log"
         self._socket = config.parent / "state" / "control.sock"
@@ -102,6 +201,7 @@ class _DaemonProcess:
         # Nothing of the caller's own set-up may reach a daemon on the stage.
         foreign = ("PIKA_", "LOCUM_", "NOTIFY_SOCKET", "WATCHDOG_", "CREDENTIALS_DIRECTORY")
         environ = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
+        environ |= self._environ
         command = [sys.executable, "-m", "locum", "run", "--config", str(self._config)]
         with self.log_path.open("ab") as log:
             process = self._process = subprocess.Popen(
@@ -162,11 +262,20 @@ class _DaemonProcess:
 class _Watcher:
     """Tells what happens on the stage and in the daemon until all of it is over."""
 
-    def __init__(self, stage: Stage, daemon: _DaemonProcess, tell: Tell) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        daemon: _DaemonProcess,
+        tell: Tell,
+        recordings: Recordings | None = None,
+        conversation: Conversation | None = None,
+    ) -> None:
+        self._recordings = recordings
+        self._conversation = conversation
         self._stage = stage
         self._daemon = daemon
         self._tell = tell
-        self._told_rooms = 0
+        self._told_rooms = len(stage.rooms.log())
         self._told_notices = 0
         self._told_phases: dict[str, str] = {}
         self._told_plan: set[tuple[str, str]] = set()
@@ -174,13 +283,17 @@ class _Watcher:
         self._kills = sorted(stage.scenario.kill_daemon_at)
 
     def watch(self) -> None:
-        until = self._stage.scenario.ends_at + _SLACK
+        until = self._ends_at() + _SLACK
+        if self._conversation is not None:
+            self._conversation.begin()
         while self._stage.offset() < until:
             time.sleep(_LOOK_S)
             if self._kills and self._stage.offset() >= self._kills[0]:
                 self._kills.pop(0)
                 self._tell(f"{self._when()} the daemon is killed, and started again")
                 self._daemon.kill_and_restart()
+            if self._recordings is not None:
+                self._recordings.look()
             self._tell_rooms()
             self._tell_notices()
             status = self._daemon.status()
@@ -194,11 +307,21 @@ class _Watcher:
     def _is_over(self, status: Mapping[str, Any]) -> bool:
         """Everything has been filed, and nothing more is going to happen."""
         quiet = self._stage.offset() >= self._last_entry() and not self._kills
+        if self._conversation is not None:
+            quiet = self._conversation.over
         done = all(
             session["phase"] in _FINAL and not session["awaited"]
             for session in status["sessions"]
         )
         return bool(quiet and status["sessions"] and done and not status["next"])
+
+    def _ends_at(self) -> timedelta:
+        """Answer when nothing more is planned; of a talk's calendar its own event counts alone."""
+        scenario = self._stage.scenario
+        if scenario.talk is None:
+            return scenario.ends_at
+        room = scenario.talk.room
+        return max(event.ends_at for event in scenario.events if event.meet == room)
 
     def _last_entry(self) -> timedelta:
         """Answer the last instant at which the scenario can still ask for something."""
@@ -263,10 +386,12 @@ def _room_line(entry: RoomEvent) -> str:
 
 def _broken_promises(stage: Stage, sessions: tuple[Mapping[str, Any], ...]) -> Iterator[str]:
     """Compare the stage's own books with what locum promises."""
-    bots = stage.pikastream.sessions()
+    visits = [visit for visit in stage.rooms.visits() if visit.is_bot]
     if stage.pikastream.live_sessions():
         yield "a paid session is still running"
-    if stage.pikastream.peak_in_room > 1:
+    if any(visit.present for visit in visits):
+        yield "a stand-in is still in a room"
+    if max(stage.pikastream.peak_in_room, stage.rooms.peak_bots()) > 1:
         yield "two stand-ins were in one room"
     for session in sessions:
         if session["phase"] not in _FINAL:
@@ -274,7 +399,7 @@ def _broken_promises(stage: Stage, sessions: tuple[Mapping[str, Any], ...]) -> I
         for summary in session["summaries"]:
             if summary["location"] is None:
                 yield f'"{session["title"]}" has no summary: {summary["problem"]}'
-    if not bots:
+    if not visits:
         yield "nobody went to any meeting"
     if not any(session["admitted_at"] for session in sessions):
         yield "nobody got into any meeting"

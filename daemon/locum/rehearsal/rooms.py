@@ -1,7 +1,9 @@
 """The rooms of the stage: who is in them, what is said, and how a meeting ends.
 
-One timeline for people (a scenario's) and bots (PikaStage's). Steps happen at their own
-instants in order, however seldom anyone looks, so that what came first stays first.
+One timeline for people (a scenario's) and bots (PikaStage's, and whoever comes by the meeting
+page). Steps happen at their own instants in order, however seldom anyone looks, so that what
+came first stays first. What only those at the page can see (chat, hands, a host who mutes)
+stands in the log too, and changes nothing here.
 """
 
 from __future__ import annotations
@@ -24,6 +26,25 @@ class StepKind(enum.Enum):
     LEAVE = "leave"
     REMOVE_BOTS = "remove_bots"  #: A person takes every bot out of the room.
     CLOSE = "close"  #: "End the meeting for all": everybody is out, bots can't enter.
+    WRITE = "write"  #: Into the chat.
+    RAISE_HAND = "raise_hand"
+    LOWER_HAND = "lower_hand"
+    ADMIT = "admit"  #: A person lets everybody in who waits in the lobby.
+    DENY = "deny"  #: A person turns everybody away who waits in the lobby.
+    MUTE_BOTS = "mute_bots"  #: A person mutes every bot.
+    ASK_UNMUTE = "ask_unmute"  #: A person asks every muted bot to unmute itself.
+
+
+_GESTURES = {
+    StepKind.WRITE: "wrote",
+    StepKind.RAISE_HAND: "raised_hand",
+    StepKind.LOWER_HAND: "lowered_hand",
+    StepKind.ADMIT: "admitted",
+    StepKind.DENY: "denied",
+    StepKind.MUTE_BOTS: "muted_bots",
+    StepKind.ASK_UNMUTE: "asked_to_unmute",
+}
+"""What a person does that only the meeting page shows, and the log's word for it."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +68,19 @@ class Utterance:
 
 @dataclass(frozen=True)
 class RoomEvent:
-    """One line of the log; `kind` is entered, left, removed, refused, said or closed."""
+    """One line of the log.
+
+    `kind` is entered, left, removed, refused, said or closed; or, of what the meeting page
+    alone shows, wrote, raised_hand, lowered_hand, admitted, denied, muted_bots or
+    asked_to_unmute. `visit` is whose doing or whose fate it is, None where it is nobody's.
+    """
 
     at: datetime
     room: str
     kind: str
     name: str
     text: str = ""
+    visit: VisitId | None = None
 
 
 @dataclass(frozen=True)
@@ -145,6 +172,27 @@ class Rooms:
     def close(self, room: str, *, by: str = "host") -> None:
         self.act(StepKind.CLOSE, room, by)
 
+    def let_in(self, room: str, name: str, *, is_bot: bool = True) -> VisitId:
+        """Let somebody in at this instant who came by the meeting page.
+
+        A bot is refused where the meeting has been ended for all; its visit says so.
+        """
+        now = self._now()
+        with self._lock:
+            self.tick(now)
+            visit = self._new_visit(room, name, is_bot=is_bot)
+            self._let_in(visit, now)
+            return visit
+
+    def write(self, visit: VisitId, text: str) -> None:
+        """Write into the chat, as whoever is on that visit; nothing once it is over."""
+        now = self._now()
+        with self._lock:
+            self.tick(now)
+            who = self._visits[visit]
+            if who.present:
+                self._log.append(RoomEvent(now, who.room, "wrote", who.name, text, visit))
+
     def end_visit(self, visit: VisitId, at: datetime, why: str = "left") -> None:
         """Take a bot out at `at`, or see that it never enters. Idempotent: the first out counts."""
         with self._lock:
@@ -192,6 +240,33 @@ class Rooms:
             self.tick()
             return tuple(sorted(self._log, key=lambda event: event.at))
 
+    def since(self, count: int) -> tuple[RoomEvent, ...]:
+        """Answer what became known after the first `count` events, in that order."""
+        with self._lock:
+            self.tick()
+            return tuple(self._log[count:])
+
+    def is_closed(self, room: str) -> bool:
+        """Answer whether the meeting was ended for all, and nobody has opened it since."""
+        with self._lock:
+            self.tick()
+            return room in self._closed
+
+    def peak_bots(self) -> int:
+        """Answer how many bots there were at most in one room at one instant."""
+        edges: dict[str, list[tuple[datetime, int]]] = {}
+        for visit in self.visits():
+            if visit.is_bot and visit.entered_at is not None:
+                room = edges.setdefault(visit.room, [])
+                room.append((visit.entered_at, 1))
+                if visit.left_at is not None:
+                    room.append((visit.left_at, -1))
+        # One that leaves at the instant when another enters has made room for it.
+        counts = (
+            itertools.accumulate(step for _, step in sorted(room)) for room in edges.values()
+        )
+        return max((max(count) for count in counts), default=0)
+
     # ── inside the lock ──────────────────────────────────────────────────────────────────
 
     def _new_visit(self, room: str, name: str, *, is_bot: bool) -> VisitId:
@@ -209,16 +284,25 @@ class Rooms:
             self._out(person, step.at, "left")
         elif step.kind is StepKind.SAY and person is not None:
             self._utterances.append(Utterance(step.at, step.room, step.name, step.text))
-            self._log.append(RoomEvent(step.at, step.room, "said", step.name, step.text))
+            self._log.append(
+                RoomEvent(step.at, step.room, "said", step.name, step.text, person.id)
+            )
+        elif step.kind in _GESTURES and person is not None:
+            self._gesture(step, person)
         elif step.kind is StepKind.REMOVE_BOTS:
-            for visit in here:
-                if visit.is_bot:
-                    self._out(visit, step.at, "removed")
+            self._clear((visit for visit in here if visit.is_bot), step.at, "removed")
         elif step.kind is StepKind.CLOSE:
             self._closed.add(step.room)
             self._log.append(RoomEvent(step.at, step.room, "closed", step.name))
-            for visit in here:
-                self._out(visit, step.at, "meeting ended")
+            self._clear(here, step.at, "meeting ended")
+
+    def _gesture(self, step: RoomStep, person: Visit) -> None:
+        word = _GESTURES[step.kind]
+        self._log.append(RoomEvent(step.at, step.room, word, step.name, step.text, person.id))
+
+    def _clear(self, visits: Iterable[Visit], at: datetime, why: str) -> None:
+        for visit in visits:
+            self._out(visit, at, why)
 
     def _let_in(self, visit_id: VisitId, at: datetime) -> None:
         visit = self._visits[visit_id]
@@ -227,10 +311,10 @@ class Rooms:
         if visit.is_bot and visit.room in self._closed:
             why = "meeting ended"
             self._visits[visit_id] = replace(visit, left_at=at, why_out=why)
-            self._log.append(RoomEvent(at, visit.room, "refused", visit.name, why))
+            self._log.append(RoomEvent(at, visit.room, "refused", visit.name, why, visit_id))
             return
         self._visits[visit_id] = replace(visit, entered_at=at)
-        self._log.append(RoomEvent(at, visit.room, "entered", visit.name))
+        self._log.append(RoomEvent(at, visit.room, "entered", visit.name, visit=visit_id))
 
     def _out(self, visit: Visit, at: datetime, why: str) -> None:
         if visit.left_at is not None:
@@ -240,4 +324,4 @@ class Rooms:
         self._visits[visit.id] = replace(visit, left_at=left_at, why_out=why)
         if visit.entered_at is not None:
             kind = "removed" if why == "removed" else "left"
-            self._log.append(RoomEvent(left_at, visit.room, kind, visit.name, why))
+            self._log.append(RoomEvent(left_at, visit.room, kind, visit.name, why, visit.id))

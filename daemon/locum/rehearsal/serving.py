@@ -25,8 +25,11 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(app: ASGIApp, *, port: int = 0) -> Iterator[Served]:
+def served(app: ASGIApp, *, port: int = 0, largest_frame: int = 0) -> Iterator[Served]:
     """Serve `app` on 127.0.0.1 (port 0: any free one) until the block ends.
+
+    With `largest_frame` (bytes), WebSockets too, which needs the extra `stage`; the app is then
+    told of its beginning and end.
 
     Raises:
         OSError: The port is taken.
@@ -42,8 +45,9 @@ def served(app: ASGIApp, *, port: int = 0) -> Iterator[Served]:
             app,
             log_config=None,
             access_log=False,
-            lifespan="off",
-            ws="none",
+            lifespan="on" if largest_frame else "off",
+            ws="websockets-sansio" if largest_frame else "none",
+            ws_max_size=largest_frame or 1,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=1,
         )

@@ -3,36 +3,47 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from importlib.util import find_spec
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from locum.rehearsal.clock import StageClock
-from locum.rehearsal.face import face_png
+from locum.errors import PermanentError
+from locum.rehearsal.clock import LeapingClock, StageClock
 from locum.rehearsal.google import GoogleStage, google_app
-from locum.rehearsal.google.identity import DEFAULT_SCOPES, SCOPE_ROOT
-from locum.rehearsal.google.meet import SCOPES as MEET_SCOPES
+from locum.rehearsal.meet import MeetStage
+from locum.rehearsal.meet.meeting import Recorded
+from locum.rehearsal.meet.serving import can_serve, served_meet
 from locum.rehearsal.model import ModelStage, model_app
 from locum.rehearsal.pikastate import PikaStage
 from locum.rehearsal.pikastream import pikastream_app
 from locum.rehearsal.receiver import Receiver, receiver_app
 from locum.rehearsal.rooms import Rooms
 from locum.rehearsal.scenario import (
+    Earlier,
     EditKind,
     FaultTarget,
+    HearingBy,
     Scenario,
     ScenarioEdit,
     ScenarioEvent,
     ScenarioFault,
+    TalkLine,
 )
 from locum.rehearsal.serving import served
 
-_MEET_SCOPE = SCOPE_ROOT + MEET_SCOPES[0]
+ACCOUNT = "stage"
+"""What its daemon's config calls the owner's account."""
+
+RECORDINGS = Path(__file__).parent / "scenarios" / "recordings"
+
+if TYPE_CHECKING:
+    from locum.rehearsal.prompter import Prompter
+
+_A_WEEK = timedelta(weeks=1)
 
 _TURN_S = 0.05
 """How often the scenario looks whether something is due, in the host's seconds."""
@@ -40,36 +51,62 @@ _TURN_S = 0.05
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the stage is served; no trailing slashes."""
+    """Where the stage is served; no trailing slashes.
+
+    `meet` is where the meeting page is, empty without the extra `stage`; `recogniser` is the
+    one that knows the script, empty where a scenario has none.
+    """
 
     google: str
     pikastream: str
     notices: str
     model: str
+    meet: str = ""
+    recogniser: str = ""
 
 
 class Stage:
     """Plays `scenario` from `begin` on. Safe to look at from any thread.
 
     Several processes that make one stage together share a `clock`, by its two epochs.
+    `recordings` is the folder of the recorded lines; without, it is the one that comes along.
     """
 
     def __init__(
-        self, scenario: Scenario, *, speed: float = 1.0, clock: StageClock | None = None
+        self,
+        scenario: Scenario,
+        *,
+        speed: float = 1.0,
+        clock: StageClock | None = None,
+        recordings: Path | None = None,
     ) -> None:
         self.scenario = scenario
-        self.clock = clock or StageClock(speed=speed)
+        self.clock = LeapingClock(clock or StageClock(speed=speed, epoch=scenario.begins))
         self.rooms = Rooms(now=self.clock.now)
         self.google = GoogleStage(now=self.clock.now)
         self.pikastream = PikaStage(
             now=self.clock.now, rooms=self.rooms, settings=scenario.pikastream
         )
+        self.meet = MeetStage(now=self.clock.now, rooms=self.rooms, settings=scenario.page)
         self.receiver = Receiver(self.clock.now)
         self.model = ModelStage(scenario.model, now=self.clock.now)
         self.beginning: datetime | None = None
         self._event_ids: dict[str, str] = {}
+        self.has_leapt = False
+        self.prompter: Prompter | None = None
+        self._recordings = recordings or RECORDINGS
+        self._recorded: dict[TalkLine, timedelta] = {}
         self.google.add_account(scenario.owner.email, name=scenario.owner.name)
         self._prepare_meet()
+        self._invite_to_the_page()
+
+    def _invite_to_the_page(self) -> None:
+        """Let those whom an event invites in without asking, if they sign in."""
+        for event in self.scenario.events:
+            if event.meet is None:
+                continue
+            for attendee in event.attendees:
+                self.meet.invite(attendee.email, event.meet, name=attendee.name)
 
     def _prepare_meet(self) -> None:
         meet, wanted = self.google.meet, self.scenario.meet
@@ -87,26 +124,122 @@ class Stage:
             served(pikastream_app(self.pikastream)) as pikastream,
             served(receiver_app(self.receiver)) as notices,
             served(model_app(self.model)) as model,
+            self._recogniser() as recogniser,
+            self._meeting_page() as meet,
         ):
             yield Addresses(
                 google=google.base_url,
                 pikastream=pikastream.base_url,
                 notices=notices.base_url,
                 model=f"{model.base_url}/v1",
+                meet=meet,
+                recogniser=recogniser,
             )
+
+    @contextlib.contextmanager
+    def _recogniser(self) -> Iterator[str]:
+        """Serve the recogniser that knows the script, where the scenario asks for it."""
+        if self.scenario.hearing.by is not HearingBy.STAGE or not can_serve():
+            yield ""
+            return
+        from locum.rehearsal.prompter import Prompter
+        from locum.rehearsal.recognition import RecognitionStage, recognition_app
+
+        prompter = self.prompter = Prompter()
+        with served(recognition_app(RecognitionStage(hear=prompter.hear))) as server:
+            yield f"{server.base_url}/v1"
+
+    @contextlib.contextmanager
+    def _meeting_page(self) -> Iterator[str]:
+        """Serve the meeting page, where what it takes is installed."""
+        if not can_serve():
+            yield ""
+            return
+        self._read_recordings()
+        with served_meet(self.meet) as server:
+            yield server.base_url
+
+    def _read_recordings(self) -> None:
+        """Let the lines that are recorded be said by their recordings.
+
+        Raises:
+            PermanentError: One is missing, or no sound.
+        """
+        talk = self.scenario.talk
+        recorded = () if talk is None else (line for line in talk.lines if line.recording)
+        for line in recorded:
+            from locum.rehearsal.meet.media.speaking import read_sound
+            from locum.rehearsal.meet.media.wire import AUDIO_HZ
+
+            file = self._recordings / line.recording
+            try:
+                lasts = timedelta(seconds=len(read_sound(file)) / AUDIO_HZ)
+            except ValueError as error:
+                raise PermanentError(
+                    f"{error} Record it, or take `recording` out of that line."
+                ) from error
+            self._recorded[line] = lasts
+            self.meet.record(line.who, line.says, Recorded(file, lasts))
+
+    def lasts(self, line: TalkLine) -> timedelta | None:
+        """Answer how long a recorded line takes to say; None where it isn't recorded."""
+        return self._recorded.get(line)
 
     @contextlib.contextmanager
     def playing(self) -> Iterator[None]:
         """Put the invitations on the calendar now, and let the rest happen in its time."""
-        self.beginning = self.clock.now()
+        beginning = self.beginning = self.clock.now()
+        if not self.has_leapt:
+            self._invite(beginning)
+        self.rooms.expect(self.scenario.room_steps(beginning))
+        with self._played(beginning):
+            yield
+
+    @contextlib.contextmanager
+    def playing_earlier(self) -> Iterator[None]:
+        """Put the invitations on the calendar, and let the earlier meeting be held.
+
+        At the block's end a week passes, and it goes on at the speed of 1: `playing` then has
+        the next meeting of that series.
+
+        Raises:
+            ValueError: There is no earlier meeting in this scenario.
+        """
+        earlier, event = self.scenario.earlier, self.scenario.events[0]
+        if earlier is None or event.meet is None:
+            raise ValueError("this scenario has no earlier meeting")
+        beginning = self.beginning = self.clock.now()
+        self._invite(beginning)
+        self.rooms.expect(earlier.entries(event.meet, beginning + event.starts_at))
+        with self._played(beginning, partial(self._hold_earlier, earlier, event.meet)):
+            yield
+        self.clock.leap(beginning + _A_WEEK, speed=1.0)
+        self.has_leapt = True
+
+    def _hold_earlier(self, earlier: Earlier, room: str) -> bool:
+        """Let them begin as soon as the stand-in is there: at this speed it may come late."""
+        here = any(visit.is_bot for visit in self.rooms.present(room))
+        if here:
+            self.rooms.expect(earlier.talk(room, self.clock.now()))
+        return here
+
+    def _invite(self, beginning: datetime) -> None:
         for event in self.scenario.events:
-            body = _event_body(event, self.beginning)
+            body = _event_body(event, beginning)
             shown = self.google.insert_event(self.scenario.owner.email, body)
             self._event_ids[event.id] = shown["id"]
-        self.rooms.expect(self.scenario.room_steps(self.beginning))
+
+    @contextlib.contextmanager
+    def _played(
+        self, beginning: datetime, until_done: Callable[[], bool] = lambda: True
+    ) -> Iterator[None]:
+        """Play what is due; `until_done` is tried at every turn until it is true."""
         finished = threading.Event()
         player = threading.Thread(
-            target=self._play, args=(self.beginning, finished), name="scenario", daemon=True
+            target=self._play,
+            args=(beginning, finished, until_done),
+            name="scenario",
+            daemon=True,
         )
         player.start()
         try:
@@ -119,12 +252,16 @@ class Stage:
         """Answer how long the scenario has been playing."""
         return timedelta(0) if self.beginning is None else self.clock.now() - self.beginning
 
-    def _play(self, beginning: datetime, finished: threading.Event) -> None:
+    def _play(
+        self, beginning: datetime, finished: threading.Event, until_done: Callable[[], bool]
+    ) -> None:
+        done = False
         pending: list[ScenarioEdit | ScenarioFault] = sorted(
             (*self.scenario.edits, *self.scenario.faults), key=lambda step: step.at
         )
         while not finished.wait(_TURN_S):
             self.rooms.tick()
+            done = done or until_done()
             while pending and beginning + pending[0].at <= self.clock.now():
                 step = pending.pop(0)
                 if isinstance(step, ScenarioEdit):
@@ -214,111 +351,3 @@ def _link(code: str) -> dict[str, Any]:
             ],
         },
     }
-
-
-def write_config(
-    stage: Stage, addresses: Addresses, folder: Path, *, notices: bool = False
-) -> Path:
-    """Write everything that a daemon needs to play on this stage; answers the config's path.
-
-    The sign-in and the key are the stage's own and open nothing else. With `notices` its owner
-    is told, where the extra for that is installed.
-    """
-    scenario = stage.scenario
-    folder.mkdir(parents=True, exist_ok=True)
-    scopes = DEFAULT_SCOPES if scenario.meet is None else (*DEFAULT_SCOPES, _MEET_SCOPE)
-    token = stage.google.authorized_user_info(
-        scenario.owner.email, f"{addresses.google}/token", scopes
-    )
-    _write_private(folder / "token.json", json.dumps(token))
-    _write_private(folder / "client.json", json.dumps(_client(stage, addresses)))
-    _write_private(folder / "pika_dev_key", stage.pikastream.settings.api_key + "\n")
-    _write_private(folder / "brain.key", stage.model.settings.api_key + "\n")
-    host = addresses.notices.removeprefix("http://")
-    _write_private(folder / "notify.urls", f"ntfy://{host}/owner\n")
-    (folder / "face.png").write_bytes(face_png())
-    path = folder / "locum.toml"
-    path.write_text(_config_text(stage, addresses, notices=notices), encoding="utf-8")
-    return path
-
-
-def _client(stage: Stage, addresses: Addresses) -> dict[str, Any]:
-    return stage.google.client_secrets(addresses.google)
-
-
-def _config_text(stage: Stage, addresses: Addresses, *, notices: bool) -> str:
-    scenario = stage.scenario
-    speed = stage.clock.speed
-    tells = notices and find_spec("apprise") is not None
-    notify = '[notify]\nurls_file = "notify.urls"\n' if tells else ""
-    brain = _brain_text(stage, addresses)
-    fetches = "" if scenario.meet is None else "meet_transcripts = true\n"
-    # Seconds of the stage: near ones are short, because a rehearsal is.
-    return f"""\
-# Written by `locum rehearse`: a daemon on the stage. Everything here is on loopback.
-state_dir = "state"
-runtime_dir = "state"
-
-[calendar]
-api_root = {_toml(addresses.google + "/")}
-token_uri = {_toml(addresses.google + "/token")}
-poll_near = "2s"
-poll_idle = "2s"
-
-[[calendar.accounts]]
-name = "stage"
-calendars = ["primary"]
-client_secrets = "client.json"
-token_file = "token.json"
-{fetches}
-[transcripts]
-first_after = "3s"
-
-[attend]
-lead = "2s"
-grace = "60s"
-
-[personas.stand-in]
-display_name = {_toml(scenario.persona.display_name)}
-owner = {_toml(scenario.owner.name)}
-image = "face.png"
-instructions = {_toml(scenario.persona.instructions)}
-
-[engines.pikastream]
-type = "pikastream"
-base_url = {_toml(addresses.pikastream)}
-api_key_file = "pika_dev_key"
-
-[[sinks]]
-type = "markdown"
-folder = "summaries"
-
-{notify}{brain}
-[stage]
-speed = {speed!r}
-epoch_host = {stage.clock.epoch_host.isoformat()}
-epoch = {stage.clock.epoch.isoformat()}
-"""
-
-
-def _brain_text(stage: Stage, addresses: Addresses) -> str:
-    """Let the stage's model write the minutes: where the scenario has one, and the extra is there."""
-    if stage.scenario.model is None or find_spec("pydantic_ai") is None:
-        return ""
-    return f"""\
-[brain]
-model = {_toml(stage.model.settings.model)}
-base_url = {_toml(addresses.model)}
-api_key_file = "brain.key"
-"""
-
-
-def _toml(text: str) -> str:
-    """Write a text as TOML's basic string: JSON's escapes are valid there."""
-    return json.dumps(text).replace("\x7f", "\\u007f")
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.touch(mode=0o600)
-    path.chmod(0o600)
-    path.write_text(text, encoding="utf-8")

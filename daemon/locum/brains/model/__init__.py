@@ -5,7 +5,6 @@ locum without one neither needs the extra nor pays for it.
 """
 
 from locum.brains.model.brain import ModelBrain
-from locum.brains.model.key import find_key
 from locum.brains.model.settings import ModelSettings, Resolve, Segment
 
-__all__ = ["ModelBrain", "ModelSettings", "Resolve", "Segment", "find_key"]
+__all__ = ["ModelBrain", "ModelSettings", "Resolve", "Segment"]

@@ -26,6 +26,7 @@ from locum.brains.model.windows import Window, cut, weight
 from locum.core.minutes import Minutes, Occasion, hold_to_evidence
 from locum.core.transcript import Transcript
 from locum.errors import HumanNeededError, LocumError, PermanentError, TransientError
+from locum.keys import is_open_to_all
 from locum.ports import Answer, Finding, Health, Passage
 
 if TYPE_CHECKING:
@@ -123,11 +124,7 @@ class ModelBrain:
 
     def _key_file_finding(self) -> tuple[Finding, ...]:
         path = self._settings.key_file
-        try:
-            is_open = path is not None and path.stat().st_mode & 0o006
-        except OSError:
-            return ()  # That it can't be read is said where it is read.
-        if not is_open:
+        if not is_open_to_all(path):
             return ()
         told = f"{path} is open to every user of this machine"
         return (Finding(SUBJECT, Health.WARNING, told, f"chmod 600 {path}"),)

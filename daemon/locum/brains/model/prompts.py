@@ -7,12 +7,12 @@ but what holds is that it has no tools, and that its answer is proved line by li
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta, timezone
 from typing import Any
 
 from locum.brains.model.windows import Window
+from locum.core.fencing import fenced
 from locum.core.minutes import Occasion
 from locum.core.transcript import Utterance
 from locum.ports import Passage
@@ -78,7 +78,7 @@ def minutes_prompt(window: Window, occasion: Occasion, number: int, count: int) 
         if count > 1
         else ""
     )
-    return f"The meeting's transcript.{part}\n\n{_fenced({'meeting': meeting}, 'utterances', lines)}"
+    return f"The meeting's transcript.{part}\n\n{fenced({'meeting': meeting}, 'utterances', lines)}"
 
 
 def _when(utterance: Utterance, offset: timezone) -> dict[str, str]:
@@ -92,7 +92,7 @@ def _when(utterance: Utterance, offset: timezone) -> dict[str, str]:
 
 def merge_prompt(claims: Sequence[Mapping[str, Any]]) -> str:
     """Ask how claims of a meeting's parts come together."""
-    return f"The claims.\n\n{_fenced({}, 'claims', claims)}"
+    return f"The claims.\n\n{fenced({}, 'claims', claims)}"
 
 
 def question_prompt(question: str, passages: Iterable[Passage]) -> str:
@@ -108,18 +108,4 @@ def question_prompt(question: str, passages: Iterable[Passage]) -> str:
         for each in passages
     ]
     asked = {"question": question[:_LONGEST_QUESTION]}
-    return f"Answer the question from the passages.\n\n{_fenced(asked, 'passages', lines)}"
-
-
-def _fenced(first: Mapping[str, Any], key: str, lines: Sequence[Mapping[str, Any]]) -> str:
-    """Write one JSON object, an entry of its list a line, that can't end its own fence."""
-    head = "".join(f"{_json(name)}: {_json(value)},\n" for name, value in first.items())
-    entries = ",\n".join(_json(line) for line in lines)
-    return f"```json\n{{{head}{_json(key)}: [\n{entries}\n]}}\n```"
-
-
-def _json(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    # Lone surrogates can't be sent, and are nobody's words.
-    text = text.encode("utf-8", "replace").decode("utf-8")
-    return text.replace("`", "\\u0060").replace("<", "\\u003c")
+    return f"Answer the question from the passages.\n\n{fenced(asked, 'passages', lines)}"

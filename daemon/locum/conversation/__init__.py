@@ -1,0 +1,1 @@
+"""The conversation in a meeting: hearing, whose turn it is, answering, being interrupted."""

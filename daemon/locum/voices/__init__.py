@@ -1,0 +1,1 @@
+"""Voices: from text to sound, and from sound to the lips that go with it."""

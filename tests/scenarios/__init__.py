@@ -1,0 +1,1 @@
+"""The four uses of a conversation, played: `python -m tests.scenarios`."""

@@ -1,0 +1,1 @@
+"""Scripted situations in a meeting, and the right move in each."""
