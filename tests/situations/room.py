@@ -48,6 +48,7 @@ NAMES = Names.of(TILE, "Alex Müller")
 
 _TICK = 0.04
 _VOICE_KNOWN = 0.09
+_YOUNG, _YOUNG_ENDS_KNOWN = 0.192, 0.07
 _WORDS_BEHIND = 0.25
 _FINAL_BEHIND = 0.15
 _OVER_BEHIND = 0.35
@@ -167,7 +168,8 @@ class Room:
             return
         if remark.voice:
             self._at(start + _VOICE_KNOWN, VoiceBegan(_at(start), track, who))
-            self._at(end + _VOICE_KNOWN, VoicePaused(_at(end), track, who))
+            known = _YOUNG_ENDS_KNOWN if end - start < _YOUNG else _VOICE_KNOWN
+            self._at(end + known, VoicePaused(_at(end), track, who))
         if not text:
             return
         words = text.split()

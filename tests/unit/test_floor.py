@@ -16,6 +16,7 @@ from locum.core.talk import (
     Attention,
     Consider,
     Cue,
+    Foreseen,
     Forgo,
     HandUp,
     Happening,
@@ -470,7 +471,9 @@ def test_foreseeing_changes_nothing() -> None:
     asked, unasked = (Floor(Attention.WHEN_ADDRESSED, NAMES) for _ in range(2))
     for each in (asked, unasked):
         each.take(Present(T0, 2))
-    assert asked.foresee("d", "Dana", "Robin, what is the status?") is Cue.NAMED
+    assert asked.foresee("d", "Dana", "Robin, what is the status?") == Foreseen(
+        Cue.NAMED, expected=True
+    )
     assert asked.foresee("d", "Dana", "What is the status?") is None
     assert asked.foresee("d", "Dana", "Robin, be quiet") is None
     turn = TurnOver(at(900), "d", "Dana", "Robin, what is the status?")

@@ -128,7 +128,9 @@ def test_runtime_pins_meet_the_project() -> None:
 def test_engine_pins_meet_the_project() -> None:
     """A rehearsal with our own engine gets that extra, the stage's, the runtime, and no other."""
     content = project()
-    wanted = content["project"]["dependencies"] + extras_of(content, "chromium", "stage", "brain")
+    wanted = content["project"]["dependencies"] + extras_of(
+        content, "chromium", "stage", "brain"
+    )
     pins = pins_of("requirements-chromium.txt")
 
     assert unmet(wanted, pins) == (), "python3 daemon/bootstrap.py lock"

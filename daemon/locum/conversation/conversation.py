@@ -27,6 +27,7 @@ from locum.core.talk import (
     Consider,
     Cue,
     Duck,
+    Foreseen,
     Forgo,
     GoOn,
     HandUp,
@@ -220,8 +221,7 @@ class Conversation:
             if self._hearing is not None and not self._hearing.words_are_captions:
                 self._tell(said)
         elif self._turns is not None and (turn := self._turns.heard(heard)) is not None:
-            cue = self._floor.foresee(turn.track, turn.speaker, turn.text)
-            turn.for_us = cue is not None
+            self._foresee(turn)
 
     def _remember(self, said: Said) -> None:
         self._lines.add(
@@ -246,8 +246,9 @@ class Conversation:
         Not where we have said something since: that was the answer.
         """
         track = f"{_CAPTIONS}{said.speaker}"
-        cue = self._floor.foresee(track, said.speaker, said.text)
-        missed = cue in {Cue.NAMED, Cue.ASKED_WHAT_WE_ARE} and not self._talking.busy
+        ours = self._floor.foresee(track, said.speaker, said.text)
+        called = ours is not None and ours.cue in {Cue.NAMED, Cue.ASKED_WHAT_WE_ARE}
+        missed = called and not self._talking.busy
         if missed and not self._lines.ours_since((said.until or said.at) - _SETTLES):
             _log.info("called_by_caption")
             heard = Heard(said.at, track, said.speaker, said.text, said.until, final=True)
@@ -276,14 +277,23 @@ class Conversation:
         silent = self._hearing is not None and (
             self._hearing.silence(turn.track) >= timings.speculate_after
         )
-        if not turn.text.strip() or not (silent or turn.certainty >= timings.plausible_from):
+        ours = self._foresee(turn)
+        plausible = silent or turn.certainty >= timings.plausible_from
+        if ours is None or not plausible or turn.speculations >= timings.speculations_a_turn:
             return
-        cue = self._floor.foresee(turn.track, turn.speaker, turn.text)
-        turn.for_us = cue is not None
-        if cue is None or turn.speculations >= timings.speculations_a_turn:
-            return
-        asked = Question(turn.began, turn.track, turn.speaker, turn.text, cue)
+        asked = Question(turn.began, turn.track, turn.speaker, turn.text, ours.cue)
         turn.speculations += self._talking.think_ahead(asked)
+
+    def _foresee(self, turn: Turn) -> Foreseen | None:
+        """See whether it would be our turn, and whether they wait for that."""
+        if not turn.text.strip():
+            return None
+        ours = self._floor.foresee(turn.track, turn.speaker, turn.text)
+        turn.for_us = ours is not None
+        # Of words that are half wrong one can't tell whether they ask.
+        rough = self._settings.source is Source.ROUGH
+        turn.expects = rough or (ours is not None and ours.expected)
+        return ours
 
     def _resumed(self, turn: Turn) -> None:
         self._talking.forget_ahead(turn.track)

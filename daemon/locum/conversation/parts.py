@@ -69,6 +69,9 @@ class Timings:
     """Silence that ends a turn which surely sounds finished; shorter gaps are ordinary."""
     wait_if_unsure: timedelta = 1600 * _MS
     """… and one that surely doesn't: nearly all pauses inside turns are shorter."""
+    wait_if_stated: timedelta = 1300 * _MS
+    """… and one that is whole, but asks for nothing: most who tell something pause between two
+    sentences for less, which sound as finished as the last."""
     sure_from: float = 0.6
     """The certainty from which on the shorter wait holds; below, it grows steeply. Of the settings
     tried on recorded people, these waited least for what they cut into (`tests.bench.endpointers`)."""

@@ -40,13 +40,18 @@ class Turn:
     pauses: int = 0
     ended: datetime | None = None  #: When the last of it was heard.
     for_us: bool = False
+    expects: bool = True  #: They wait for an answer, as far as is known.
     ending: bool = False  #: Its words are being fetched for good.
 
 
-def wait_for(certainty: float, timings: Timings) -> timedelta:
-    """Answer how much silence ends a turn that is over with this certainty, from 0 to 1."""
+def wait_for(certainty: float, timings: Timings, *, expects: bool = True) -> timedelta:
+    """Answer how much silence ends a turn that is over with this certainty, from 0 to 1.
+
+    `expects`: its speaker waits for an answer.
+    """
     share = 1.0 - min(max(certainty, 0.0) / timings.sure_from, 1.0) ** 3
-    return timings.wait_if_sure + share * (timings.wait_if_unsure - timings.wait_if_sure)
+    wait = timings.wait_if_sure + share * (timings.wait_if_unsure - timings.wait_if_sure)
+    return wait if expects else max(wait, timings.wait_if_stated)
 
 
 def _last(sound: Sound, lasting: timedelta) -> Sound:
@@ -147,7 +152,7 @@ class Turns:
             turn.speaker = hearing.speaker(turn.track) or turn.speaker
             turn.certainty = await self._ask(turn)
             self._hooks.paused(turn)
-            wait = wait_for(turn.certainty, timings)
+            wait = wait_for(turn.certainty, timings, expects=turn.expects)
             left = max(wait - hearing.hush(turn.track), _NONE)
             await self._clock.sleep(min(left, timings.ask_every))
             # A turn is ended by more than loudness: a voice detector must have noticed.

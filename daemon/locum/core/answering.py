@@ -27,7 +27,7 @@ from locum.core.talk import (
 DUCK_AFTER = timedelta(milliseconds=64)
 """So much voice of somebody else makes us quieter: two windows of voice activity."""
 
-YIELD_AFTER = timedelta(milliseconds=200)
+YIELD_AFTER = timedelta(milliseconds=160)
 """… and so much makes us stop, while nothing is known of the words."""
 
 YIELD_WARILY_AFTER = timedelta(milliseconds=600)

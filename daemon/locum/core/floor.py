@@ -25,6 +25,7 @@ from locum.core.talk import (
     Attention,
     Consider,
     Cue,
+    Foreseen,
     HandUp,
     Happening,
     Heard,
@@ -43,7 +44,7 @@ from locum.core.talk import (
     Written,
 )
 from locum.core.utterances import Order
-from locum.core.whose_turn import Standing, Unsure, cue_for
+from locum.core.whose_turn import Standing, Unsure, cue_for, is_expected
 
 FOLLOW_UP = timedelta(seconds=8)
 """So long after our own words they who talked with us still mean us (facts on meetings)."""
@@ -122,8 +123,8 @@ class Floor:
             self._answering.as_time_goes(self._time)
         return tuple(moves)
 
-    def foresee(self, track: str, speaker: str, text: str) -> Cue | None:
-        """Answer why it would be our turn, were `text` all that is said; None if it weren't.
+    def foresee(self, track: str, speaker: str, text: str) -> Foreseen | None:
+        """Answer whether it would be our turn, were `text` all that is said; None if it weren't.
 
         For thinking ahead while somebody is silent for a moment. Changes nothing.
         """
@@ -132,10 +133,13 @@ class Floor:
         reading = self._read(text)
         if reading.order in _QUIETS:
             return None
-        verdict = cue_for(reading, self._standing(track, speaker, self._now))
-        if verdict is Unsure.CONSIDER:
-            return Cue.FOR_US if self._verdicts.get((track, text)) else None
-        return verdict if isinstance(verdict, Cue) else None
+        standing = self._standing(track, speaker, self._now)
+        verdict = cue_for(reading, standing)
+        if verdict is Unsure.CONSIDER and self._verdicts.get((track, text)):
+            verdict = Cue.FOR_US
+        if not isinstance(verdict, Cue):
+            return None
+        return Foreseen(verdict, expected=is_expected(reading, standing))
 
     # ── time ─────────────────────────────────────────────────────────────────────────────
 

@@ -173,6 +173,18 @@ class Cue(enum.Enum):
 
 
 @dataclass(frozen=True)
+class Foreseen:
+    """What would be ours to do, were that all that somebody says.
+
+    `expected`: they wait for it, because they asked, called, or answer what we asked. Whoever
+    merely states something may well go on, and nobody wonders at a longer silence.
+    """
+
+    cue: Cue
+    expected: bool
+
+
+@dataclass(frozen=True)
 class Speak:
     """Answer `text` of `speaker` aloud, not before `at`.
 

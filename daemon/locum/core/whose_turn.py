@@ -48,6 +48,13 @@ def cue_for(reading: Reading, standing: Standing) -> Cue | Unsure | None:
     return None if standing.silenced else _unnamed(reading, standing)
 
 
+def is_expected(reading: Reading, standing: Standing) -> bool:
+    """Whether somebody whom we are to answer waits for that, and doesn't just tell something."""
+    asks = reading.question or reading.wants or reading.asks_what_we_are
+    called = reading.meant is Meant.US
+    return asks or called or standing.we_asked or standing.cut_us_off
+
+
 def _unnamed(reading: Reading, standing: Standing) -> Cue | Unsure | None:
     with_us = standing.alone or standing.talking_with_us
     if reading.thanks:

@@ -289,12 +289,21 @@ class _Around:
     def sounds_like_us(self, track: Track, until: datetime) -> bool:
         if self._echoes is None:
             return False
-        from locum.ears.echoes import WINDOW_S, Room
+        return self._echoes.is_echo(_last_window(track), until, self._room_of(track))
 
-        room = self._rooms.setdefault(track.name, Room())
-        size = round(WINDOW_S * RATE_HZ)
-        sound = track.line.cut(track.line.position - size, track.line.position)
-        return self._echoes.is_echo(sound, until, room)
+    def was_us(self, track: Track, until: datetime) -> bool:
+        if self._echoes is None:
+            return False
+        return self._echoes.learn(_last_window(track), until, self._room_of(track))
+
+    def gives_us_back(self, track: Track) -> bool:
+        room = self._rooms.get(track.name)
+        return room is not None and room.delay is not None
+
+    def _room_of(self, track: Track) -> Room:
+        from locum.ears.echoes import Room
+
+        return self._rooms.setdefault(track.name, Room())
 
     def are_our_words(self, text: str, at: datetime, until: datetime) -> bool:
         if not self.may_be_ours(until):
@@ -345,6 +354,12 @@ class _Around:
                 return " ".join(words)
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._caption_came.wait(), last - loop.time())
+
+
+def _last_window(track: Track) -> bytes:
+    from locum.ears.echoes import WINDOW_S
+
+    return track.line.cut(track.line.position - round(WINDOW_S * RATE_HZ), track.line.position)
 
 
 @dataclass

@@ -37,6 +37,8 @@ _OTHER_TURN = 6000 * _MS
 _MOST_IN_TURN = 400
 """Utterances of one turn whose words are kept for it."""
 _LOOK_FOR_OTHERS = 64 * _MS
+_PLAIN_ECHO = (420 * _MS, 1000 * _MS)
+"""From where to where in a voice it is looked whether it is ours after all."""
 _NOT_OURS, _NOT_OURS_YET = 2, 1
 """Looks in a row that must say so: where our voice has come back before, and where it never has."""
 _STALLED_S = 0.5
@@ -60,7 +62,17 @@ class Surroundings(Protocol):
         """Whether what is heard at `at` may be our own voice, come back."""
         ...
 
-    def sounds_like_us(self, track: Track, until: datetime) -> bool: ...
+    def sounds_like_us(self, track: Track, until: datetime) -> bool:
+        """Whether a voice that has only begun there is our own, as far as one can tell by then."""
+        ...
+
+    def gives_us_back(self, track: Track) -> bool:
+        """Whether our own voice is known to come back there."""
+        ...
+
+    def was_us(self, track: Track, until: datetime) -> bool:
+        """Whether a voice that was taken for somebody's is our own; to be asked again and again."""
+        ...
 
     def are_our_words(self, text: str, at: datetime, until: datetime) -> bool: ...
 
@@ -96,7 +108,6 @@ class Track:
         self.utterance: Utterance | None = None
         self.last_voice = 0
         self.ever_spoke = False
-        self.known_echo = False  #: Our voice came back on it before.
         self._voicing = voicing
         self._loudness = Loudness()
         self._around = surroundings
@@ -105,6 +116,7 @@ class Track:
         self._fed = 0
         self._arrived = 0.0
         self._held: int | None = None  # Where a voice began that may be ours.
+        self._voice_began = 0
         self._looked = 0
         self._not_ours = 0
         self._cutting = asyncio.Lock()
@@ -168,11 +180,14 @@ class Track:
         missing = self.line.take(heard.sound.pcm, heard.at)
         if missing:
             self._judge(self._voicing.skip(missing))
-        self._voicing.wary = self.known_echo and self._around.may_be_ours(heard.at)
+        returns = self._around.gives_us_back(self)
+        self._voicing.wary = returns and self._around.may_be_ours(heard.at)
         self._judge(self._voicing.hear(heard.sound.pcm))
         self._loudness.hear(heard.sound.pcm)
         if self._held is not None:
             self._look_for_others()
+        elif self.speaking and not returns:
+            self._look_for_ourselves()
         self._feed()
         self._look_at_length()
 
@@ -217,6 +232,7 @@ class Track:
             self._voicing.in_utterance = True
             self.words = self.words or self._around.words_for(self)
         self.ever_spoke = True
+        self._voice_began = sample
         self.last_voice = self.line.position
         self._around.tell(VoiceBegan(self.line.instant(sample), self.name, self.who()))
 
@@ -228,15 +244,30 @@ class Track:
         self._looked = now
         until = self.line.instant(now)
         if self._around.may_be_ours(until) and self._around.sounds_like_us(self, until):
-            self.known_echo = True
             self._not_ours = 0
             self._held = max(self._held, now - _PREROLL)
             return
         self._not_ours += 1
         # Each look is time in which we talk over somebody.
-        if self._not_ours >= (_NOT_OURS if self.known_echo else _NOT_OURS_YET):
+        returns = self._around.gives_us_back(self)
+        if self._not_ours >= (_NOT_OURS if returns else _NOT_OURS_YET):
             began, self._held = self._held, None
             self._begin(began)
+
+    def _look_for_ourselves(self) -> None:
+        """Find out that a voice which was let through is ours: that track is a loudspeaker's."""
+        now = self.line.position
+        first, last = _PLAIN_ECHO
+        lasted = now - self._voice_began
+        if not first <= lasted <= last or now - self._looked < _LOOK_FOR_OTHERS:
+            return
+        self._looked = now
+        until = self.line.instant(now)
+        if self._around.may_be_ours(until) and self._around.was_us(self, until):
+            _log.info("echo_learnt", track=self.name)
+            self._held = self.last_voice = now
+            self._not_ours = 0
+            self._around.tell(VoicePaused(until, self.name, self.who()))
 
     def _feed(self) -> None:
         utterance = self.utterance

@@ -24,6 +24,9 @@ _AMONG = 4
 _AGAIN = 2  #: After a pause within an utterance: 64 ms.
 _BEGUN_IN_ECHO = 5
 _PAUSED = 3  #: Windows without voice: 96 ms.
+_YOUNG, _PAUSED_YOUNG = 6, 2
+"""In its first 192 ms a voice may yet be a cough: that it is over must be known before whoever
+speaks falls silent for it."""
 
 _INAUDIBLE = 58
 """An amplitude (-55 dBFS): what stays below it is no speech, and isn't asked about."""
@@ -57,7 +60,7 @@ class Voicing:
         self._rest = b""
         self._window = 0
         self._recent: list[bool] = []  # The last windows, whether each was a voice.
-        self._onset = 0
+        self._began = 0  # The window in which the voice set in.
         self._quiet = 0
         self.last_voice = 0  #: The sample where the last window with a voice ended.
         self._silent = _FORGETS_AFTER
@@ -121,6 +124,7 @@ class Voicing:
         self.speaking = True
         self._recent.clear()
         self._quiet = 0
+        self._began = self._window - first
         self.last_voice = start + WINDOW
         return Began(max(start - first * WINDOW, 0))
 
@@ -130,7 +134,8 @@ class Voicing:
             self.last_voice = start + WINDOW
             return None
         self._quiet += 1
-        if self._quiet < _PAUSED:
+        young = self._window - self._began < _YOUNG
+        if self._quiet < (_PAUSED_YOUNG if young else _PAUSED):
             return None
         self.speaking = False
         return Paused(self.last_voice)

@@ -219,7 +219,7 @@ class LostJoin(enum.Enum):
 
 @dataclass(frozen=True)
 class HeardSound:
-    """What came in on one of the room's tracks: 16 kHz, some 40 ms a time, in order.
+    """What came in on one of the room's tracks: 16 kHz, some 20 ms a time, in order.
 
     `speaker` is empty where it can't be told; it may become known later in a track.
     """

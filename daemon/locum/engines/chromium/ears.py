@@ -14,9 +14,9 @@ from locum.core.speech import Sound
 from locum.ports import HeardSound
 
 RATE_HZ = 16_000
-_SAMPLES = 640
+_SAMPLES = 320
 _SILENCE = bytes(2 * _SAMPLES)
-_KEPT = 2_000  #: Some ten seconds of eight tracks.
+_KEPT = 4_000  #: Some ten seconds of eight tracks.
 _TRACKS = 256
 _OLDEST = timedelta(seconds=10)
 
