@@ -50,6 +50,10 @@ def listener(kind: str, arguments: list[str]) -> Listener:
         from locum.ears.sherpa_listener import SherpaListener
 
         return SherpaListener(*arguments)
+    if kind == "moonshine":
+        from locum.ears.moonshine_listener import MoonshineListener
+
+        return MoonshineListener(*arguments)
     raise ValueError(f"nobody listens by the name of {kind}")
 
 
