@@ -21,8 +21,8 @@ import pytest
 
 import locum
 from locum.calendars.google_token import CALENDAR_SCOPE, PERMISSIONS
+from locum.config.engines import PikaStream
 from locum.config.load import load
-from locum.config.model import PikaStream
 from locum.control import call_daemon
 from locum.errors import LocumError
 from locum.rehearsal.configuring import write_config

@@ -12,7 +12,9 @@ from locum.app.accounts import google_account
 from locum.calendars.google_auth import TokenStatus, sign_in
 from locum.calendars.google_token import CALENDAR_SCOPE, PERMISSIONS
 from locum.cli.signing import _permitted
-from locum.config.model import Account, Calendar, Config, GoogleDocSink, OnEvent
+from locum.config.calendars import Account, Calendar
+from locum.config.model import Config
+from locum.config.sinks import GoogleDocSink, OnEvent
 from locum.rehearsal.google.identity import Consent
 from tests.integration.google_rig import ANNA, GoogleRig
 from tests.integration.test_google_auth import (  # noqa: F401 - A fixture by name.

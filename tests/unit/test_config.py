@@ -17,18 +17,15 @@ from pydantic import BaseModel
 
 from locum.app.chromium import account_of
 from locum.app.parts import prices_of
+from locum.config.attendance import PersonaTable
+from locum.config.engines import ChromiumEngine, PikaStream
 from locum.config.example import example_text
 from locum.config.lines import dotted
 from locum.config.load import LoadedConfig, load
-from locum.config.model import (
-    ChromiumEngine,
-    Config,
-    MarkdownSink,
-    Notify,
-    PersonaTable,
-    PikaStream,
-)
+from locum.config.model import Config
+from locum.config.notices import Notify
 from locum.config.schema import schema
+from locum.config.sinks import MarkdownSink
 from locum.config.talking import PocketTable
 from locum.config.values import format_duration, is_loopback, parse_duration
 from locum.errors import ConfigError

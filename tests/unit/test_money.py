@@ -12,8 +12,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from locum.config.attendance import Budget
 from locum.config.load import load
-from locum.config.model import Budget
 from locum.core.model import BY_HAND, Person, SessionKey, Stay
 from locum.core.money import (
     MICROS,

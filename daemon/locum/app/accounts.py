@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from locum.calendars.google_token import GoogleAccount
-from locum.config.model import Account, Config, OnEvent
+from locum.config.calendars import Account
+from locum.config.model import Config
+from locum.config.sinks import OnEvent
 
 
 def google_account(account: Account, config: Config, state_dir: Path) -> GoogleAccount:

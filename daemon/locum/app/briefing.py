@@ -22,7 +22,8 @@ from locum.briefing import (
     read_skills,
     read_workspace,
 )
-from locum.config.model import Config, WorkspaceTable
+from locum.config.knowing import WorkspaceTable
+from locum.config.model import Config
 from locum.core.briefing import Briefing, Piece, compile_briefing, gives_orders
 from locum.core.compartments import INTERNAL, NOBODY, joined
 from locum.core.model import CalendarEvent, Code, Decision, Meeting, Person, Platform, Room

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from locum.app.chromium import account_of
-from locum.config.model import ChromiumEngine as ChromiumTable
+from locum.config.engines import ChromiumEngine as ChromiumTable
 from locum.config.model import Config
 from locum.engines.chromium.browser import BrowserSettings
 from locum.engines.chromium.profiles import ProfileNote, Profiles

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from locum.config.model import ChromiumEngine as ChromiumTable
+from locum.config.engines import ChromiumEngine as ChromiumTable
 from locum.config.model import Config
 from locum.core.speech import MouthAt, Spoken
 from locum.engines.chromium.browser import BrowserSettings

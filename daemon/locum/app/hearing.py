@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from locum.config.model import ChromiumEngine, Config
+from locum.config.engines import ChromiumEngine
+from locum.config.model import Config
 from locum.config.talking import HearingTable
 from locum.core.transcript import Source
 from locum.ears import deepgram, openai

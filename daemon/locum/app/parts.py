@@ -29,9 +29,11 @@ from locum.calendars.google_meet import GoogleMeetTranscripts
 from locum.calendars.google_push import GooglePush
 from locum.calendars.google_token import GoogleAccount
 from locum.clock import StageClock, SystemClock
-from locum.config.model import ChromiumEngine as ChromiumTable
-from locum.config.model import Config, PersonaTable, PikaStream, RuleAction
-from locum.config.model import Rule as RuleTable
+from locum.config.attendance import PersonaTable, RuleAction
+from locum.config.attendance import Rule as RuleTable
+from locum.config.engines import ChromiumEngine as ChromiumTable
+from locum.config.engines import PikaStream
+from locum.config.model import Config
 from locum.config.values import home_directory
 from locum.core.identity import Standing
 from locum.core.money import Caps

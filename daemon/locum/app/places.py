@@ -9,7 +9,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from locum.config.model import Config, PersonaTable
+from locum.config.attendance import PersonaTable
+from locum.config.model import Config
 from locum.config.places import runtime_dir
 
 

@@ -10,14 +10,8 @@ from typing_extensions import assert_never
 
 from locum.app.accounts import google_account
 from locum.calendars.google_docs import GoogleDocs, Note, Page
-from locum.config.model import (
-    Config,
-    EmailSink,
-    GoogleDocSink,
-    MarkdownSink,
-    MessageSink,
-    WebhookSink,
-)
+from locum.config.model import Config
+from locum.config.sinks import EmailSink, GoogleDocSink, MarkdownSink, MessageSink, WebhookSink
 from locum.ports import Clock, Summary, SummarySink
 from locum.rendering import Renderer
 from locum.sinks import (

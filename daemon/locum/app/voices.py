@@ -13,7 +13,8 @@ from pathlib import Path
 
 import structlog
 
-from locum.config.model import ChromiumEngine, Config
+from locum.config.engines import ChromiumEngine
+from locum.config.model import Config
 from locum.config.talking import (
     ElevenLabsTable,
     EspeakTable,

@@ -14,8 +14,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from locum.config.calendars import Calendar
+from locum.config.engines import ChromiumEngine, PikaStream
 from locum.config.lines import KeyPath
-from locum.config.model import Calendar, ChromiumEngine, Images, PikaStream
+from locum.config.model import Images
 from locum.config.problems import MAX_SHOWN, Problem, meaning, suggest
 from locum.config.talking import ElevenLabsTable, SpeechServiceTable
 from locum.config.values import Places, is_loopback, parse_duration, shown, shown_path

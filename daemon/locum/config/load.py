@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+from locum.config.calendars import Calendar
 from locum.config.checks import cross_checks
+from locum.config.engines import Engine, PikaStream
 from locum.config.lines import dotted
-from locum.config.model import Calendar, Config, Engine, PikaStream
+from locum.config.model import Config
 from locum.config.problems import report, take_out_unfit, validate
 from locum.config.reading import parse_source, read_source
 from locum.config.values import Places, home_directory, parse_address, redact, shown

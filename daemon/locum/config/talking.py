@@ -46,25 +46,6 @@ class Conduct(Table):
     """Which of [voices] it speaks with, in the place of its engine's."""
 
 
-class LiveTable(Table):
-    """`[brain.live]`: the model in meetings, on an engine of ours. What it may take at most."""
-
-    enabled: bool = True
-    """Whether a model thinks in meetings; without one, a stand-in says who it is, reads the
-    prepared update, tells what it was given, and takes questions along."""
-    model: str = Field(default="", max_length=200)
-    """Another model than [brain]'s, such as a quicker one of the same provider or server."""
-    answer_tokens: int = Field(default=400, ge=20, le=8000)
-    """The most tokens of one answer."""
-    answers_per_minute: int = Field(default=60, ge=1, le=600)
-    """The most times that it is asked in a minute, guesses ahead of a turn's end included; beyond
-    that, it answers without."""
-    meeting_tokens: int = Field(default=1_000_000, ge=1000, le=100_000_000)
-    """The most tokens of one meeting, read and written."""
-    first_word: Annotated[Duration, Between(least="1s", most="1m")] = timedelta(seconds=8)
-    """How long it may take to begin an answer."""
-
-
 class HearingTable(Table):
     """`[hearing]`: what makes words of what our own engine hears in a room."""
 
