@@ -9,7 +9,8 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -54,6 +55,40 @@ _TOLD = re.compile(
     r"(?P<when> *[\d.]+ s) (?:(?P<room>\[[^\]]*\]) (?P<who>.+?)(?P<said>: .*| \w+)?|(?P<rest>.*))"
 )
 
+_EngineOption = Annotated[
+    StageEngine | None,
+    typer.Option(
+        help="With what it goes: the stand-in for PikaStream, or our own engine, a real "
+        "Chromium on a meeting page with real WebRTC (in real time: no --speed). "
+        "[default: pikastream; chromium where the scenario is a conversation]",
+        show_default=False,
+    ),
+]
+_RecordingOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="With --engine chromium: keep what the others saw and heard, as WebM files.",
+        show_default=False,
+    ),
+]
+_FolderOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Where its files go. [default: a new folder, which is kept]",
+        show_default=False,
+    ),
+]
+_ServeOption = Annotated[
+    bool,
+    typer.Option(
+        "--serve",
+        help="Only play the scenario, at once, and keep the stage up until Ctrl-C: for a "
+        "daemon of your own. Prints its addresses as one line of JSON.",
+    ),
+]
+
 
 def add_to(app: typer.Typer) -> None:
     app.command(epilog=_EPILOG, short_help="Go to a meeting on a stage on this machine.")(
@@ -70,39 +105,10 @@ def rehearse(  # noqa: PLR0913 - A parameter is an option.
         float,
         typer.Option(min=0.1, max=100, metavar="X", help="Times real time, from 0.1 to 100."),
     ] = 1.0,
-    engine: Annotated[
-        StageEngine | None,
-        typer.Option(
-            help="With what it goes: the stand-in for PikaStream, or our own engine, a real "
-            "Chromium on a meeting page with real WebRTC (in real time: no --speed). "
-            "[default: pikastream; chromium where the scenario is a conversation]",
-            show_default=False,
-        ),
-    ] = None,
-    keep_recording: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="With --engine chromium: keep what the others saw and heard, as WebM files.",
-            show_default=False,
-        ),
-    ] = None,
-    into: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Where its files go. [default: a new folder, which is kept]",
-            show_default=False,
-        ),
-    ] = None,
-    serve: Annotated[
-        bool,
-        typer.Option(
-            "--serve",
-            help="Only play the scenario, at once, and keep the stage up until Ctrl-C: for a "
-            "daemon of your own. Prints its addresses as one line of JSON.",
-        ),
-    ] = False,
+    engine: _EngineOption = None,
+    keep_recording: _RecordingOption = None,
+    into: _FolderOption = None,
+    serve: _ServeOption = False,
     json: JsonOption = False,
     show_list: Annotated[
         bool, typer.Option("--list", help="Tell which scenarios come with locum.")
@@ -112,8 +118,10 @@ def rehearse(  # noqa: PLR0913 - A parameter is an option.
     """Go to a meeting on a stage: a calendar, an engine and people, all on this machine.
 
     The real daemon goes to a meeting that its owner accepted there: it joins, leaves, and
-    files the summary. No account is needed and nothing is spent. What happens is told on stderr; the last line on
-    stdout is the path of the summary (Markdown; a .json of the same name lies beside it).
+    files the summary. No account is needed and nothing is spent. What happens is told on
+    stderr; the last line on stdout is the path of the summary (Markdown; a .json of the same
+    name lies beside it). Our own engine takes a Chromium, espeak-ng and the extras chromium and
+    stage: `python3 daemon/bootstrap.py rehearse` brings them along.
     """
     del config
     from locum.rehearsal.scenario import find_scenario, load_scenario
@@ -134,9 +142,7 @@ def rehearse(  # noqa: PLR0913 - A parameter is an option.
 
     from locum.rehearsal.play import rehearse as play
 
-    # Without this, ending us would leave the daemon behind.
-    signal.signal(signal.SIGTERM, _end_in_order)
-    try:
+    with _ended_in_order(folder):
         outcome = play(
             played,
             folder,
@@ -146,17 +152,7 @@ def rehearse(  # noqa: PLR0913 - A parameter is an option.
             keep_recording=None if keep_recording is None else keep_recording.absolute(),
             lines_from=file.parent / "recordings",
         )
-    except KeyboardInterrupt:
-        say(f"Ended early; the daemon has been stopped. What there was is in {folder}.")
-        raise
-    if outcome.judged is not None:
-        _tell_conversation(played, outcome.judged)
-    _report(outcome)
-    if json:
-        out_json(_as_json(outcome))
-    else:
-        for summary in outcome.summaries:
-            out(str(summary))
+    _tell_outcome(played, outcome, as_json=json)
     if outcome.problems:
         raise typer.Exit(FAILED)
 
@@ -220,8 +216,19 @@ def _folder(given: Path | None) -> Path:
     return folder
 
 
-def _end_in_order(_number: int, _frame: FrameType | None) -> None:
-    sys.exit(_TERMINATED)
+@contextmanager
+def _ended_in_order(folder: Path) -> Iterator[None]:
+    """Let whatever ends us unwind what is within: the daemon would be left behind."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        sys.exit(_TERMINATED)
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(f"Ended early; the daemon has been stopped. What there was is in {folder}.")
+        raise
 
 
 # ── telling ──────────────────────────────────────────────────────────────────────────────
@@ -252,6 +259,17 @@ def _coloured(line: str) -> Any:
     text.append(f" {found['room']} ", style="dim").append(found["who"], style="cyan")
     said = found["said"] or ""
     return text.append(said, style="" if said.startswith(":") else "dim")
+
+
+def _tell_outcome(scenario: Scenario, outcome: Outcome, *, as_json: bool) -> None:
+    if outcome.judged is not None:
+        _tell_conversation(scenario, outcome.judged)
+    _report(outcome)
+    if as_json:
+        out_json(_as_json(outcome))
+        return
+    for summary in outcome.summaries:
+        out(str(summary))
 
 
 def _tell_conversation(scenario: Scenario, judged: Judged) -> None:

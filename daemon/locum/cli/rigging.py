@@ -91,13 +91,7 @@ def rig(
         say("Nothing was changed.")
         return
     if not (wishes.points or wishes.is_mascot or wishes.mouth or store.can_look(picture)):
-        wishes = replace(wishes, is_mascot=_says_faceless(place))
-    if not (wishes.points or wishes.is_mascot or wishes.mouth or store.can_look(picture)):
-        raise HumanNeededError(
-            f"Where the face of {name} is can't be told: the landmark models aren't here.",
-            hint="Fetch them: `locum models pull face`. Or mark the points yourself (--edit), or "
-            "say --mascot.",
-        )
+        wishes = _faceless(wishes, place)
     with working(f"Making the face of {name} move"):
         kept, _ = store.remake(picture, wishes)
     _tell(kept, name, json=json)
@@ -143,14 +137,23 @@ def _before(store: RigStore, picture: Picture, *, damaged_is_none: bool) -> Kept
         return None
 
 
-def _says_faceless(place: Place) -> bool:
-    """Whether its owner has said that the picture shows a mascot or a logo."""
+def _faceless(wishes: Wishes, place: Place) -> Wishes:
+    """Answer the wishes for a picture in which no face need be looked for.
+
+    Raises:
+        HumanNeededError: Its owner hasn't said that it shows a mascot or a logo.
+    """
     from locum.persona.folder import FaceKind, read_snapshot
 
     folder = place.card().folder
-    if folder is None:
-        return False
-    return read_snapshot(folder).settings.face in {FaceKind.MASCOT, FaceKind.LOGO}
+    kinds = {FaceKind.MASCOT, FaceKind.LOGO}
+    if folder is not None and read_snapshot(folder).settings.face in kinds:
+        return replace(wishes, is_mascot=True)
+    raise HumanNeededError(
+        f"Where the face of {place.name} is can't be told: the landmark models aren't here.",
+        hint="Fetch them: `locum models pull face`. Or mark the points yourself (--edit), or "
+        "say --mascot.",
+    )
 
 
 def _refuse_if_locked(place: Place, before: Kept | None) -> None:
