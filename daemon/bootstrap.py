@@ -44,6 +44,7 @@ RUNTIME, CHROMIUM, DEVELOPMENT, SETUP = (
 LARGER = {RUNTIME: (CHROMIUM, DEVELOPMENT), CHROMIUM: (DEVELOPMENT,), DEVELOPMENT: ()}
 """Which files hold all that one pins, and more."""
 
+SCENARIOS = ROOT / "daemon" / "locum" / "rehearsal" / "scenarios"
 COMMANDS = ("rehearse", "test", "setup", "lock")
 FAILED, USAGE, MACHINE_LACKS, NO_NETWORK = 1, 2, 3, 4
 
@@ -53,10 +54,11 @@ usage: python3 daemon/bootstrap.py COMMAND [ARGUMENTS]
 Sets locum up in this checkout (.venv and .uv; nothing outside it but Debian packages that
 are missing), then runs it. A second run finds everything in place and starts at once.
 
-  rehearse [ARGUMENTS]   set up, then `locum rehearse ARGUMENTS`; with `--engine chromium`
-                         a browser and a voice are set up too
-  test [ARGUMENTS]       set up with the tests' tools, then `pytest ARGUMENTS`
-  setup                  set up with the tests' tools, and stop
+  rehearse [ARGUMENTS]   set up, then `locum rehearse ARGUMENTS`; with `--engine chromium`, or
+                         a scenario that is a conversation, a browser and a voice too
+  test [ARGUMENTS]       set up with every extra but pocket, and what tests need of Debian, then
+                         `pytest ARGUMENTS`; without root, tests that need more skip themselves
+  setup                  set up with every extra but pocket, and stop
   lock [--upgrade]       resolve pyproject.toml anew into requirements*.txt
 
 Exit status: that of the command which was run; or, where a line beginning "bootstrap:" ends
@@ -76,6 +78,7 @@ CHROMIUM_PACKAGES = {
 TEST_PACKAGES = {
     "systemd": ("systemctl",),
     "iproute2": ("ip",),
+    "sox": ("sox",),
     "strace": ("strace",),
     "util-linux": ("unshare",),
     "ffmpeg": ("ffmpeg",),
@@ -92,6 +95,8 @@ NETWORK_SIGNS = (
     "name resolution",
     "name or service not known",
     "temporary failure resolving",
+    "could not resolve",
+    "could not connect",
     "connection refused",
     "network is unreachable",
     "newconnectionerror",
@@ -139,9 +144,10 @@ def watched(command: list[str], *, stdin: str = "") -> tuple[int, str]:
     output = process.stdout
 
     def read() -> None:
-        for line in output:
-            # Counters overwrite themselves with "\r"; only their last state is worth a line.
-            lines.put(line.decode("utf-8", "replace").rstrip().rpartition("\r")[2])
+        with output:
+            for line in output:
+                # Counters overwrite themselves with "\r"; only their last state is worth a line.
+                lines.put(line.decode("utf-8", "replace").rstrip().rpartition("\r")[2])
         lines.put(None)
 
     threading.Thread(target=read, daemon=True).start()
@@ -188,8 +194,8 @@ def refuse_without_network(output: str) -> None:
         raise SetupError(
             "Nothing could be downloaded: the servers that packages come from can't be reached "
             "from here. Connect this machine (a proxy goes into HTTPS_PROXY; a mirror into "
-            "UV_DEFAULT_INDEX and PIP_INDEX_URL), then give the same command again: what is "
-            "done stays done.",
+            "UV_DEFAULT_INDEX and PIP_INDEX_URL, apt's into its own sources), then give the same "
+            "command again: what is done stays done.",
             status=NO_NETWORK,
         )
 
@@ -235,18 +241,19 @@ def apt_get() -> list[str] | None:
     """Answer how to call apt-get without a question asked; None where we may not."""
     if shutil.which("apt-get") is None:
         return None
-    quiet = [
-        "env",
-        "DEBIAN_FRONTEND=noninteractive",
-        "apt-get",
-        "-o",
-        "DPkg::Lock::Timeout=120",
-    ]
+    quiet = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]
+    quiet += ["-o", "DPkg::Lock::Timeout=120"]
     if os.geteuid() == 0:
         return quiet
     if answer_of(["sudo", "-n", "true"]) is not None:
         return ["sudo", "-n", *quiet]
     return None
+
+
+def by_hand_of(packages: list[str]) -> str:
+    """Answer the command by which a person installs these."""
+    sudo = "" if os.geteuid() == 0 else "sudo "
+    return f"{sudo}apt-get update && {sudo}apt-get install -y {' '.join(packages)}"
 
 
 def install_debian(packages: list[str], reason: str) -> None:
@@ -255,13 +262,20 @@ def install_debian(packages: list[str], reason: str) -> None:
     Raises:
         SetupError: We aren't root, or it failed; the message has the command to give by hand.
     """
-    by_hand = f"sudo apt-get update && sudo apt-get install -y {' '.join(packages)}"
+    by_hand = by_hand_of(packages)
     plural = "s" if len(packages) > 1 else ""
     apt = apt_get()
     if apt is None:
-        why = "this isn't Debian" if shutil.which("apt-get") is None else "we aren't root"
+        told = f"Missing: {', '.join(packages)} ({reason})"
+        if shutil.which("apt-get") is None:
+            raise SetupError(
+                f"{told}, and there is no apt-get here. Install what your system calls these "
+                f"(on Debian: {by_hand}), then give the same command again.",
+                status=MACHINE_LACKS,
+            )
         raise SetupError(
-            f"Missing: {', '.join(packages)} ({reason}), and {why}. Give: {by_hand}",
+            f"{told}, and we may install nothing: this isn't root, and sudo asks for a password "
+            f"or isn't there. Give: {by_hand}; then the same command again.",
             status=MACHINE_LACKS,
         )
     say(f"Installing Debian package{plural} {', '.join(packages)} ({reason}) …")
@@ -271,8 +285,11 @@ def install_debian(packages: list[str], reason: str) -> None:
         return
     refuse_without_network(tail)
     say("  That failed; the package lists may be old. Fetching new ones …")
-    watched([*apt, "update"])
-    if watched(install)[0] != 0:
+    _, fetched = watched([*apt, "update"])
+    status, tail = watched(install)
+    if status != 0:
+        # With no list at all, the install itself never gets to try the network.
+        refuse_without_network(f"{fetched}\n{tail}")
         raise SetupError(
             f"apt-get could not install {', '.join(packages)} ({reason}); its lines above say "
             f"why. When that is mended, give: {by_hand}",
@@ -280,7 +297,7 @@ def install_debian(packages: list[str], reason: str) -> None:
         )
 
 
-def missing_of(packages: "dict[str, tuple[str, ...]]") -> list[str]:
+def missing_of(packages: dict[str, tuple[str, ...]]) -> list[str]:
     """Answer the packages of which no command is there."""
     # Debian keeps /usr/sbin out of an ordinary user's PATH.
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
@@ -451,32 +468,22 @@ def lock(uv: str, options: list[str]) -> None:
     compile_ += ["--python-version", "3.10", "--no-emit-index-url", "--no-emit-find-links"]
     compile_ += ["--custom-compile-command", "python3 daemon/bootstrap.py lock", *options]
     # What a rehearsal with our own engine needs: it, and the meeting page on the stage.
-    engine = [
-        "--extra",
-        "chromium",
-        "--extra",
-        "stage",
-        "--extra",
-        "brain",
-        "--constraint",
-        RUNTIME,
-    ]
+    engine = [*extras("chromium", "stage", "brain"), "--constraint", RUNTIME]
     # With every extra but "pocket", which pulls gigabytes: the tests try what the plain install
     # does without.
     tried = ("notify", "brain", "chromium", "ditto", "stage", "sherpa", "smart-turn", "mcp")
-    extras = [word for name in tried for word in ("--extra", name)]
-    development = [*extras, "--group", "dev", "--constraint", CHROMIUM]
-    step(f"Resolving {RUNTIME}", [*compile_, "-o", RUNTIME, "pyproject.toml"])
-    step(f"Resolving {CHROMIUM}", [*compile_, *engine, "-o", CHROMIUM, "pyproject.toml"])
-    step(
-        f"Resolving {DEVELOPMENT}",
-        [*compile_, *development, "-o", DEVELOPMENT, "pyproject.toml"],
-    )
+    development = [*extras(*tried), "--group", "dev", "--constraint", CHROMIUM]
+    for file, wanted in ((RUNTIME, []), (CHROMIUM, engine), (DEVELOPMENT, development)):
+        step(f"Resolving {file}", [*compile_, *wanted, "-o", file, "pyproject.toml"])
     # What set-up itself runs on: uv, and what builds locum (build-system.requires, and what
     # an editable build adds).
     step(
         f"Resolving {SETUP}", [*compile_, "-o", SETUP, "-"], stdin="editables\nhatchling\nuv\n"
     )
+
+
+def extras(*names: str) -> list[str]:
+    return [word for name in names for word in ("--extra", name)]
 
 
 def perform(command: str, rest: list[str]) -> None:
@@ -500,20 +507,37 @@ def perform(command: str, rest: list[str]) -> None:
         hand_over(uv, ["pytest", *rest])
     if command == "rehearse":
         hand_over(uv, ["locum", "rehearse", *rest])
+    tell_next_steps()
 
 
-TALKS = ("standup", "customer", "tutoring", "scheduling")
-"""The scenarios in which people talk with the stand-in: they need our own engine."""
+def tell_next_steps() -> None:
+    """Say how to go on after `setup`, and what an engine of our own would still need."""
+    say(f"Next: . {environment_folder()}/bin/activate; locum config init")
+    missing = missing_of(CHROMIUM_PACKAGES)
+    if missing:
+        say(f"Our own engine also needs: {by_hand_of(missing)}")
 
 
-def wants_chromium(arguments: "list[str]") -> bool:
-    """Answer whether a rehearsal is to be played by our own engine."""
-    if "--engine=chromium" in arguments or ("--engine", "chromium") in pairwise(arguments):
+def wants_chromium(arguments: list[str]) -> bool:
+    """Answer whether a rehearsal is to be played by our own engine: asked for, or talked in."""
+    if option_of(arguments, "--engine") == "chromium":
         return True
-    return any(
-        f"--scenario={talk}" in arguments or ("--scenario", talk) in pairwise(arguments)
-        for talk in TALKS
-    )
+    scenario = option_of(arguments, "--scenario")
+    if not scenario:
+        return False
+    for file in (SCENARIOS / f"{scenario}.toml", Path(scenario)):
+        try:
+            return "\n[talk]" in file.read_text("utf-8")
+        except (OSError, ValueError):
+            continue
+    return False
+
+
+def option_of(arguments: list[str], option: str) -> str:
+    """Answer what an option is given, "" if nothing; the last one counts."""
+    given = [value for name, value in pairwise(arguments) if name == option]
+    given += [each.partition("=")[2] for each in arguments if each.startswith(f"{option}=")]
+    return given[-1] if given else ""
 
 
 def parse(arguments: list[str]) -> tuple[str, list[str]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import bootstrap
+from locum.rehearsal.scenario import builtin_scenarios, load_scenario
 
 
 @pytest.mark.parametrize(
@@ -17,6 +18,12 @@ import bootstrap
         (["--engine", "pikastream"], False),
         (["--engine"], False),
         (["chromium"], False),
+        (["--engine", "chromium", "--engine", "pikastream"], False),
+        (["--scenario", "standup"], True),
+        (["--scenario=scheduling", "--json"], True),
+        (["--scenario", "outage"], False),
+        (["--scenario", "there-is-none"], False),
+        (["--scenario"], False),
         ([], False),
     ],
 )
@@ -25,6 +32,20 @@ def test_a_browser_is_set_up_for_our_own_engine_alone(
 ) -> None:
     """A plain rehearsal downloads no browser, and no library that only it needs."""
     assert bootstrap.wants_chromium(arguments) is wanted
+
+
+def test_every_conversation_gets_a_browser(tmp_path: Path) -> None:
+    """What is talked in is told by the scenario's own file, ours or anybody's."""
+    built_in = {
+        name: load_scenario(file).talk is not None for name, file in builtin_scenarios().items()
+    }
+    own = tmp_path / "own.toml"
+    own.write_bytes(builtin_scenarios()["customer"].read_bytes())
+
+    assert built_in == {
+        name: bootstrap.wants_chromium(["--scenario", name]) for name in built_in
+    }
+    assert bootstrap.wants_chromium(["--scenario", str(own)])
 
 
 def test_any_browser_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,6 +68,49 @@ def test_who_may_not_install_is_told_the_command(
     assert refusal.value.status == bootstrap.MACHINE_LACKS
     assert "apt-get install -y chromium espeak-ng" in str(refusal.value)
     assert "joins with a browser" in str(refusal.value)
+
+
+def stand_in_apt(folder: Path, install: str, update: str) -> None:
+    """Put an apt-get on the path that says these things and installs nothing."""
+    scripts = {
+        "apt-get": f'case "$*" in *update) echo "{update}" ;; *) echo "{install}"; exit 100 ;; esac',
+        "sudo": 'shift; exec "$@"',
+        "env": 'shift; exec "$@"',
+        "true": "exit 0",
+    }
+    for name, script in scripts.items():
+        file = folder / name
+        file.write_text(f"#!/bin/sh\n{script}\n")
+        file.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("update", "status", "told"),
+    [
+        (
+            "W: Failed to fetch … Temporary failure resolving 'deb.example.org'",
+            bootstrap.NO_NETWORK,
+            "Connect this machine",
+        ),
+        (
+            "Hit:1 http://deb.example.org bookworm InRelease",
+            bootstrap.MACHINE_LACKS,
+            "apt-get install -y chromium espeak-ng",
+        ),
+    ],
+    ids=["no network", "no such package"],
+)
+def test_a_bare_machine_without_a_network_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, update: str, status: int, told: str
+) -> None:
+    """Where apt has no list yet, only fetching one meets the network; the error is about that."""
+    stand_in_apt(tmp_path, "E: Unable to locate package chromium", update)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(bootstrap.SetupError) as refusal:
+        bootstrap.need_chromium_packages()
+    assert refusal.value.status == status
+    assert told in str(refusal.value)
 
 
 def test_an_environment_that_holds_more_is_kept() -> None:
