@@ -147,6 +147,29 @@ def test_help_of_every_command_suffices(command: list[str]) -> None:
     )
 
 
+GROUPS = tuple(
+    dict.fromkeys(tuple(each[:length]) for each in COMMANDS for length in range(len(each)))
+)
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=" ".join)
+def test_lists_of_commands_are_cut_nowhere(group: tuple[str, ...]) -> None:
+    """What each command does stands in full, on a terminal of 80 columns."""
+    done = CliRunner().invoke(app, [*group, "--help"], prog_name="locum", terminal_width=80)
+
+    commands = done.stdout.partition("Commands:")[2]
+    assert [line for line in commands.splitlines() if line.endswith("...")] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_arguments_stand_out(command: list[str]) -> None:
+    """What is to be filled in is in capitals, as in the examples."""
+    usage = locum_does(*command, "--help").stdout.partition("\n\n")[0]
+
+    given = usage.partition(" ".join(command))[2]
+    assert given == given.upper()
+
+
 def test_list_of_commands_is_whole() -> None:
     """No command escapes the test above."""
 

@@ -87,7 +87,8 @@ def add_to(app: typer.Typer) -> None:
 
 def tools(
     name: Annotated[
-        str, typer.Argument(help="A tool, or an MCP server.", show_default=False)
+        str,
+        typer.Argument(metavar="NAME", help="A tool, or an MCP server.", show_default=False),
     ] = "",
     *,
     try_: Annotated[
@@ -335,7 +336,7 @@ def _as_json(request: Request) -> dict[str, Any]:
 
 
 def approve(
-    request: Annotated[str, typer.Argument(help="The request, by its name.")],
+    request: Annotated[str, typer.Argument(metavar="ID", help="The request's id.")],
     *,
     config: ConfigOption = None,
 ) -> None:
@@ -345,7 +346,7 @@ def approve(
 
 
 def deny(
-    request: Annotated[str, typer.Argument(help="The request, by its name.")],
+    request: Annotated[str, typer.Argument(metavar="ID", help="The request's id.")],
     *,
     config: ConfigOption = None,
 ) -> None:

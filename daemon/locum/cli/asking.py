@@ -88,7 +88,11 @@ def add_to(app: typer.Typer) -> None:
     app.command(epilog=_JOIN)(join)
     app.command(epilog=_LEAVE)(leave)
     app.command(epilog=_SKIP)(skip)
-    app.command("opt-out", epilog=_OPT_OUT)(opt_out)
+    app.command(
+        "opt-out",
+        epilog=_OPT_OUT,
+        short_help="Keep it out of a whole series: somebody there wants that.",
+    )(opt_out)
     app.command(epilog=_RELOAD)(reload)
 
 

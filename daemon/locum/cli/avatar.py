@@ -65,7 +65,9 @@ def add_to(app: typer.Typer) -> None:
         rich_markup_mode=None,
     )
     group.command("set", epilog=_SET)(set_face)
-    group.command(epilog=_GENERATE)(generate)
+    group.command(epilog=_GENERATE, short_help="Have a face drawn, and keep it if you like.")(
+        generate
+    )
     group.command(
         epilog=RIG_EXAMPLES, short_help="Make the picture into a face that speaks and blinks."
     )(rig)

@@ -68,7 +68,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def brief(
-    event: Annotated[str, typer.Argument(help="A part of its title, or its key.")],
+    event: Annotated[
+        str, typer.Argument(metavar="EVENT", help="A part of its title, or its key.")
+    ],
     *,
     json: JsonOption = False,
     config: ConfigOption = None,
@@ -203,7 +205,7 @@ def _row(skill: Skill, approved: str | None) -> dict[str, Any]:
 
 
 def approve(
-    name: Annotated[str, typer.Argument(help="The skill's name.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The skill's name.")],
     *,
     undo: Annotated[bool, typer.Option("--undo", help="Take the approval back.")] = False,
     config: ConfigOption = None,

@@ -50,7 +50,7 @@ def add_to(app: typer.Typer) -> None:
     group.command(epilog=_SCHEMA, short_help="Print the config's JSON Schema, for editors.")(
         schema
     )
-    group.command(epilog=_INIT)(init)
+    group.command(epilog=_INIT, short_help="Write an example config, to be edited.")(init)
     app.add_typer(group)
 
 

@@ -69,8 +69,10 @@ class _Checked:
 
 
 def doctor(*, json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Try the config, the sign-ins, calendars, engines and sinks, and say what to do.
+    """Try every part that the config names, and say what to do.
 
+    Sign-ins, calendars and the clock; engines, personas, voices, ears and what ends a turn; the
+    brain; what personas may run; briefings; sinks and notices; the state and the daemon.
     Nothing is joined, and nothing is spent.
     """
     import asyncio

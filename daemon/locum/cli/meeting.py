@@ -39,9 +39,9 @@ def add_to(app: typer.Typer) -> None:
         no_args_is_help=True,
         rich_markup_mode=None,
     )
-    group.command(epilog=_LOGIN)(login)
-    group.command(epilog=_STATUS)(status)
-    group.command(epilog=_LOGOUT)(logout)
+    group.command(epilog=_LOGIN, short_help="Sign an account's browser in, once.")(login)
+    group.command(epilog=_STATUS, short_help="Say which browsers are signed in.")(status)
+    group.command(epilog=_LOGOUT, short_help="Delete an account's browser profile.")(logout)
     app.add_typer(group)
 
 

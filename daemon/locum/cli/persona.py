@@ -52,9 +52,13 @@ def add_to(app: typer.Typer) -> None:
         no_args_is_help=True,
         rich_markup_mode=None,
     )
-    group.command(epilog=_NEW)(new)
-    group.command(epilog=_SHOW)(show)
-    group.command("list", epilog=_LIST)(list_all)
+    group.command(epilog=_NEW, short_help="Make a persona, in a folder of its own.")(new)
+    group.command(epilog=_SHOW, short_help="Show who a persona is, and whether it may join.")(
+        show
+    )
+    group.command("list", epilog=_LIST, short_help="List those in use and those kept.")(
+        list_all
+    )
     group.command(epilog=_CHECK, short_help="Say whether a persona may join, and its hashes.")(
         check
     )

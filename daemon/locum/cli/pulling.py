@@ -42,7 +42,7 @@ def add_to(app: typer.Typer) -> None:
         no_args_is_help=True,
         rich_markup_mode=None,
     )
-    group.command(epilog=_PULL)(pull)
+    group.command(epilog=_PULL, short_help="Fetch a model into the state directory.")(pull)
     group.command(epilog=_ADD)(add)
     group.command("list", epilog=_LIST)(list_all)
     group.command(epilog=_REMOVE)(remove)

@@ -38,7 +38,8 @@ _EPILOG = epilog(
     "locum rehearse --list",
     "locum rehearse --scenario my-meeting.toml --into /tmp/rehearsal",
     "locum rehearse --serve       then, elsewhere: locum run --config THE-CONFIG-IT-PRINTS",
-    exits="0 every promise was kept, 1 one wasn't, 78 the scenario can't be used",
+    exits="0 every promise was kept, 1 one wasn't, or it couldn't be played, "
+    "78 the scenario can't be used",
 )
 _RECOGNISERS = {
     "pocketsphinx": "pocketsphinx, which really hears, and the page's captions where it doesn't",

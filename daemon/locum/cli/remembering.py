@@ -117,7 +117,7 @@ def show(
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show what is known of a series or a person; without one, what is still to be done."""
+    """Show what is known of a series or a person, else what is open."""
     place = whereabouts(config)
     with _reading(place) as memory:
         if what is None and person is None:
@@ -407,7 +407,7 @@ def forget(
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Delete lines from memory and from the disk; a memory made anew stays without them.
+    """Delete lines for good: a memory made anew stays without them.
 
     Summaries that were filed keep what they say, and so does the ledger: delete those where
     they are.

@@ -52,9 +52,13 @@ def add_to(app: typer.Typer) -> None:
         no_args_is_help=True,
         rich_markup_mode=None,
     )
-    group.command(epilog=_CLONE)(clone)
+    group.command(epilog=_CLONE, short_help="Clone a voice from a recording of one person.")(
+        clone
+    )
     group.command("set", epilog=_SET)(set_voice)
-    group.command("try", epilog=_TRY)(try_voice)
+    group.command("try", epilog=_TRY, short_help="Let a persona say something, into a file.")(
+        try_voice
+    )
     app.add_typer(group)
 
 
@@ -216,7 +220,10 @@ def try_voice(
         Path, typer.Option("--out", metavar="FILE", help="Where the sound goes, as WAV.")
     ],
     text: Annotated[
-        str, typer.Option(metavar="TEXT", help="What it says. [default: a greeting]")
+        str,
+        typer.Option(
+            metavar="TEXT", help="What it says. [default: a greeting]", show_default=False
+        ),
     ] = _HELLO,
     voice: Annotated[
         str, typer.Option(metavar="VOICE", help="One of [voices]. [default: the persona's own]")
