@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from locum.core.compartments import CompartmentRule
-from locum.core.minutes import Minutes, Topic
+from locum.core.minutes import ActionItem, Minutes, Topic
 from locum.core.model import MeetingKey, Person, SeriesKey
 from locum.core.remembered import Compartment, Kind, Quoted, Remembered, Standing
 from locum.errors import LocumError
@@ -637,6 +637,113 @@ def test_an_approval_outlives_the_file(tmp_path: Path) -> None:
     assert line.approved
     memory.approve(line.id, approved=False)
     assert not memory.of_series(WEEKLY)[0].approved
+    memory.close()
+
+
+# ── settling by hand ─────────────────────────────────────────────────────────────────────
+
+
+def promised(memory: Memory, *weeks: int, people: tuple[Person, ...] = WITH_DANA) -> Remembered:
+    """Answer a promise that was made in each of these weeks, as it stands for its owner."""
+    for week in weeks:
+        held = weekly(week, people=people)
+        held.promises("Send the budget deck", by=COLLEAGUE, due=FRIDAY)
+        told(memory, [held])
+    return the_deck(memory)
+
+
+def the_deck(memory: Memory, compartment: Compartment | None = None) -> Remembered:
+    lines = memory.of_series(WEEKLY, compartment=compartment)
+    [deck] = [line for line in lines if "deck" in line.text and line.same_as is None]
+    return deck
+
+
+@pytest.mark.parametrize("standing", [Standing.DONE, Standing.DROPPED])
+def test_what_is_settled_by_hand_is_left_to_nobody(memory: Memory, standing: Standing) -> None:
+    """Not to the next meeting, nor in the list of what is open; until that is taken back."""
+    deck = promised(memory, 0, 1)
+    memory.rule(deck.id, standing, at=TEN + 2 * WEEK)
+
+    settled = the_deck(memory)
+    left = memory.open_commitments(WEEKLY, ACME, today=TODAY, before=TEN + WEEK)
+    assert (settled.standing, settled.by_hand) == (standing, True)
+    assert memory.commitments() == ()
+    assert left == ()
+
+    memory.rule(deck.id, None, at=TEN + 3 * WEEK)
+    assert the_deck(memory) == deck
+    assert len(memory.open_commitments(WEEKLY, ACME, today=TODAY)) == 1
+
+
+def test_done_is_told_and_dropped_is_the_owners_to_tell(memory: Memory) -> None:
+    """A client hears that a thing is done, and nothing of one that its owner dropped."""
+    deck = promised(memory, 0)
+    memory.rule(deck.id, Standing.DONE, at=TEN + WEEK)
+    [passage] = memory.passages("budget deck", compartment=ACME)
+    assert passage.text == "Send the budget deck (done)"
+    assert the_deck(memory, ACME).standing is Standing.DONE
+
+    memory.rule(deck.id, Standing.DROPPED, at=TEN + WEEK)
+    assert memory.passages("budget deck", compartment=ACME) == ()
+    assert memory.of_series(WEEKLY, compartment=ACME) == ()
+    assert the_deck(memory).standing is Standing.DROPPED
+
+
+def test_what_settles_a_promise_settles_it_among_others_too(memory: Memory) -> None:
+    """Promised to each of two clients, by whichever line it is named; it is one thing."""
+    promised(memory, 0)
+    promised(memory, 1, people=WITH_BEN)
+    [repeat] = memory.of_meeting(weekly(1).summary().key)
+    memory.rule(repeat.id, Standing.DONE, at=TEN + 2 * WEEK)
+
+    assert memory.open_commitments(WEEKLY, ACME, today=TODAY) == ()
+    assert memory.open_commitments(WEEKLY, BETA, today=TODAY) == ()
+    assert the_deck(memory).standing is Standing.DONE
+
+
+@pytest.mark.parametrize(
+    ("quote", "text", "standing"),
+    [
+        ("Send the budget deck", "Send the deck on the budget to all", Standing.DONE),
+        (
+            "I'll get the deck over to you, and book a room",
+            "Send Dana Client the deck",
+            Standing.DONE,
+        ),
+        ("I'll get the deck over to you, and book a room", "Book a room", Standing.OPEN),
+    ],
+)
+def test_a_new_edition_leaves_what_was_settled(
+    memory: Memory, quote: str, text: str, standing: Standing
+) -> None:
+    """In other words it is the same promise; what only shares its breath is another one."""
+    for edition, words in enumerate(["Send the budget deck", text, text], start=1):
+        held = weekly(edition=edition)
+        said = held.says(quote)
+        held.actions.append(ActionItem(words, (said,), owner=COLLEAGUE.name))
+        told(memory, [held])
+        if edition == 1:
+            memory.rule(memory.of_series(WEEKLY)[0].id, Standing.DONE, at=TEN + WEEK)
+
+    [line] = memory.of_series(WEEKLY)
+    assert (line.text, line.standing) == (text, standing)
+    assert line.by_hand == (standing is Standing.DONE)
+
+
+def test_what_was_settled_by_hand_outlives_the_file(tmp_path: Path) -> None:
+    """Made anew from the ledger's summaries, after a new edition, it stands as it was left."""
+    memory = opened(tmp_path)
+    memory.rule(promised(memory, 0).id, Standing.DROPPED, at=TEN + WEEK)
+    held = weekly(edition=2, people=WITH_DANA)
+    held.promises("Send the budget deck to everybody", by=COLLEAGUE)
+    [summary] = told(memory, [held])
+    memory.close()
+    (tmp_path / "memory.sqlite3").unlink()
+
+    memory = opened(tmp_path)
+    memory.remember(summary)
+
+    assert the_deck(memory).standing is Standing.DROPPED
     memory.close()
 
 

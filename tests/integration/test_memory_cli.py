@@ -20,8 +20,9 @@ from locum.config.load import load
 from locum.control import ControlServer
 from locum.core.minutes import Minutes, Occasion
 from locum.core.model import SeriesKey
+from locum.core.remembered import Compartment, Kind
 from locum.core.transcript import Transcript
-from locum.errors import LocumError, TransientError
+from locum.errors import LocumError, PermanentError, TransientError
 from locum.ledger import Database, Ledger, StateLock
 from locum.memory import Boundaries
 from locum.ports import Answer, Finding, Passage, Summary
@@ -108,6 +109,7 @@ def test_show_tells_of_a_series_and_of_a_person(config: Path) -> None:
         (("memory", "show", "--person", "nobody"), "Nothing is known"),
         (("memory", "search", "zanzibar"), "Nothing was found"),
         (("memory", "approve", "ffff"), "No line has the id"),
+        (("memory", "settle", "ffff"), "No line has the id"),
         (("memory", "forget", "--person", "nobody"), "knows nobody"),
         (("ask", "what about zanzibar?"), "I don't know"),
     ],
@@ -177,6 +179,37 @@ def test_approve_and_take_it_back(config: Path) -> None:
     assert json_of(config, "memory", "search", "billing")[0]["approved"]
     assert does(config, "memory", "approve", line, "--undo").exit_code == 0
     assert not json_of(config, "memory", "search", "billing")[0]["approved"]
+
+
+def test_settling_a_promise_and_taking_it_back(config: Path) -> None:
+    """Done, dropped or open by one's word, until that is taken back; it says how it stands."""
+    [deck] = json_of(config, "memory", "show")["open"]
+    line = deck["id"][:6]
+    done = does(config, "memory", "settle", line)
+
+    assert (done.exit_code, done.stdout) == (0, "Done: Send the budget deck\n")
+    assert json_of(config, "memory", "show")["open"] == []
+    assert (
+        "commitment, done, by your word, Kim" in does(config, "memory", "show", "sync").stdout
+    )
+    dropped = json_of(config, "memory", "settle", line, "--dropped")
+    assert (dropped["standing"], dropped["by_hand"]) == ("dropped", True)
+    opened_ = json_of(config, "memory", "settle", line, "--open")
+    assert (opened_["standing"], opened_["by_hand"]) == ("open", True)
+    undone = does(config, "memory", "settle", line, "--undo")
+    assert undone.stdout == "By what was said in meetings: open: Send the budget deck\n"
+    assert json_of(config, "memory", "show")["open"] == [deck]
+
+
+def test_only_a_promise_is_settled_and_in_one_way(config: Path) -> None:
+    """A decision has nothing to be done; it says where the promises are."""
+    decision = json_of(config, "memory", "search", "billing")[0]["id"]
+    wrong = does(config, "memory", "settle", decision)
+
+    assert wrong.exit_code == 1
+    assert "is no promise" in wrong.stderr
+    assert "`locum memory show`" in wrong.stderr
+    assert does(config, "memory", "settle", "x", "--open", "--undo").exit_code == 2
 
 
 def test_nothing_is_forgotten_unasked(config: Path) -> None:
@@ -365,6 +398,27 @@ def meeting_of(week: int) -> Any:
         organizer=OWNER,
         attendees=held.summary().attendees,
     )
+
+
+def test_what_is_settled_is_left_out_of_what_is_recalled_and_told(tmp_path: Path) -> None:
+    """By the daemon, at once and after a restart; a word that it doesn't know changes nothing."""
+    remembering = Remembering(tmp_path, None, SystemClock(), SETTING)
+    remembering.remember(meetings()[0].summary())
+    coming, audience = meeting_of(week=1), Compartment("internal")
+    [line] = [
+        each for each in remembering.lines(coming, audience) if each.kind is Kind.COMMITMENT
+    ]
+    with pytest.raises(PermanentError, match="standing is one of done, dropped, open"):
+        remembering.settle({"line": line.id, "standing": "contradicted"})
+
+    assert len(remembering.recall(coming)) == 1
+    remembering.settle({"line": line.id, "standing": "dropped"})
+    assert remembering.recall(coming) == ()
+    remembering.close()
+    remembering = Remembering(tmp_path, None, SystemClock(), SETTING)
+    assert remembering.recall(coming) == ()
+    assert [each.kind for each in remembering.lines(coming, audience)] == [Kind.DECISION]
+    remembering.close()
 
 
 def test_who_is_invited_decides_what_is_recalled(tmp_path: Path) -> None:

@@ -17,17 +17,20 @@ from locum.actions.programs import Program
 from locum.actions.running import Ran
 from locum.actions.toolbox import Box
 from locum.app.actions import Occasion, Workbench, at_terminal, check_actions
+from locum.app.places import wishes_path
 from locum.cli.root import app
 from locum.clock import StageClock
 from locum.config.load import load_taken
 from locum.core.model import Meeting, Person, SessionKey, TimeWindow
+from locum.core.remembered import Standing
 from locum.core.requests import RequestState
 from locum.errors import PermanentError, TransientError
 from locum.ledger import Database, Ledger
+from locum.memory import Boundaries, Memory, WishFile, open_file
 from locum.ports import Finding, Health, ToolOutcome, Verdict
 from tests.integration.ledger_rig import reading
 from tests.integration.test_briefing_daemon import CONFIG, Past, _guests, _prepare
-from tests.unit.builders import WORK, at, event, meeting
+from tests.unit.builders import TEN, WORK, at, event, meeting
 
 MARK = "canary-"
 ALL = 'tools = ["calendar", "contacts", "workspace", "memory", "skills", "deploy"]\n'
@@ -154,6 +157,25 @@ def test_each_audience_is_told_its_own(
     assert found == known
     assert "secret" not in text
     assert "obey" not in text
+
+
+def test_what_the_owner_settled_is_told_as_settled(desk: Desk, tmp_path: Path) -> None:
+    """From the moment at which it was: the meeting goes on meanwhile."""
+    box = desk.box("dana@acme.example")
+
+    async def asked() -> str:
+        return (await box.call("memory", {"question": "who sends canary-acme?"})).text
+
+    before = asyncio.run(asked())
+    file, _ = open_file(tmp_path / "memory.sqlite3", now=TEN)
+    memory = Memory(file, WishFile(wishes_path(tmp_path)), Boundaries())
+    [promise] = [each for each in memory.commitments() if "acme" in each.text]
+    memory.rule(promise.id, Standing.DONE, at=at(90))
+    memory.close()
+
+    assert "Dana sends canary-acme." in before
+    assert "(done)" not in before
+    assert "Dana sends canary-acme. (done)" in asyncio.run(asked())
 
 
 def test_the_calendar_is_the_ledgers_while_it_is_fresh(desk: Desk) -> None:

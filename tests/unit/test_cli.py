@@ -59,6 +59,7 @@ COMMANDS = (
     ["memory", "show"],
     ["memory", "search"],
     ["memory", "approve"],
+    ["memory", "settle"],
     ["memory", "forget"],
     ["memory", "export"],
     ["auth", "login"],

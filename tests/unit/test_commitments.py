@@ -15,13 +15,14 @@ from locum.core.commitments import (
     Followed,
     Turn,
     follow,
+    heir_of,
     promises_of,
     same_person,
     signs_in,
 )
 from locum.core.minutes import ActionItem, Evidence
 from locum.core.model import MeetingKey
-from locum.core.remembered import LineId, Standing
+from locum.core.remembered import LineId, Ruling, Standing
 from locum.core.transcript import Transcript, Utterance
 from tests.unit.builders import TEN
 
@@ -263,6 +264,60 @@ def test_similar_things_are_not_the_same() -> None:
     assert [each.same_as for each in follow([first, second])] == [None, None, None]
 
 
+# ── what the owner says ──────────────────────────────────────────────────────────────────
+
+DECK = ("Send the budget deck", "Kim", FRIDAY)
+SENT = ("Kim", "The budget deck is sent.")
+
+
+def ruled(standing: Standing, day: int, line: str = "m0p1") -> dict[LineId, Ruling]:
+    return {LineId(line): Ruling(standing, TEN + timedelta(days=day))}
+
+
+@pytest.mark.parametrize("standing", [Standing.DONE, Standing.DROPPED])
+@pytest.mark.parametrize("line", ["m0p1", "m1p1"])
+def test_what_is_settled_by_hand_stays_so(standing: Standing, line: str) -> None:
+    """The promise and what repeated it before; whoever promises it later does so anew."""
+    meetings = [account(n, [DECK]) for n in range(3)]
+
+    found = {each.promise.id: each for each in follow(meetings, ruled(standing, 10, line))}
+
+    assert [each.standing for each in found.values()].count(standing) == 2
+    assert found[LineId("m1p1")].same_as == "m0p1"
+    later = found[LineId("m2p1")]
+    assert (later.standing, later.same_as) == (Standing.OPEN, None)
+
+
+def test_what_is_opened_by_hand_can_be_settled_by_a_later_meeting() -> None:
+    """It was called done too early; a week later it is."""
+    early = [account(0, [DECK]), account(1, said=[SENT])]
+    again = account(2, said=[SENT])
+
+    [opened] = follow(early, ruled(Standing.OPEN, 8))
+    [kept] = follow([*early, again], ruled(Standing.OPEN, 8))
+
+    assert (opened.standing, opened.settled_by, opened.sign) == (Standing.OPEN, None, None)
+    assert (kept.standing, kept.settled_by) == (Standing.DONE, "m2")
+
+
+def test_what_is_said_by_hand_before_the_meeting_is_known_counts_then() -> None:
+    """A meeting that began late, by its calendar, was in the past for who spoke of it."""
+    [found] = follow([account(0, [DECK])], ruled(Standing.DONE, -1))
+
+    assert found.standing is Standing.DONE
+
+
+def test_a_promise_in_other_words_is_found_where_only_one_can_be_meant() -> None:
+    """It shares most of what it says; of two that do so equally, nobody is taken."""
+    [was] = account(0, [DECK]).promises
+    now = account(1, [("Send everybody the deck on the budget", "Kim", None)]).promises
+    other = account(2, [("Send the hiring plan", "Kim", None)]).promises
+
+    assert heir_of(was.words, [*other, *now]) == "m1p1"
+    assert heir_of(was.words, other) is None
+    assert heir_of(was.words, [*now, *now]) is None
+
+
 def test_it_is_late_once_its_day_has_passed() -> None:
     """On the due day itself it isn't; and what is done never is."""
     found = follow([account(0, [("Send the deck", "Kim", FRIDAY)])])[0]
@@ -320,19 +375,30 @@ SENTENCES = st.lists(
     max_size=4,
 )
 MEETINGS = st.lists(st.tuples(PROMISES, SENTENCES), max_size=5)
+RULINGS = st.dictionaries(
+    st.sampled_from([LineId(f"m{meeting}p{n}") for meeting in range(5) for n in (1, 2)]),
+    st.builds(
+        Ruling,
+        st.sampled_from([Standing.DONE, Standing.DROPPED, Standing.OPEN]),
+        st.integers(0, 35).map(lambda day: TEN + timedelta(days=day)),
+    ),
+    max_size=3,
+)
 
 
 @EVERY
-@given(meetings=MEETINGS, order=st.randoms(use_true_random=False))
+@given(meetings=MEETINGS, rulings=RULINGS, order=st.randoms(use_true_random=False))
 def test_the_order_in_which_meetings_become_known_is_nothing(
-    meetings: list[tuple[list[Given], list[Said]]], order: object
+    meetings: list[tuple[list[Given], list[Said]]],
+    rulings: dict[LineId, Ruling],
+    order: object,
 ) -> None:
-    """However accounts come in, the same follows from them."""
+    """However accounts come in, the same follows from them and from what was said by hand."""
     accounts = [account(n, *each) for n, each in enumerate(meetings)]
     shuffled = list(accounts)
     order.shuffle(shuffled)  # type: ignore[attr-defined] # Random, by hypothesis.
 
-    assert follow(shuffled) == follow(accounts)
+    assert follow(shuffled, rulings) == follow(accounts, rulings)
 
 
 @EVERY

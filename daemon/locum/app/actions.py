@@ -210,7 +210,7 @@ class Workbench:
             with contextlib.closing(memory):
                 hits = memory.answers(question, compartment=audience)
             told = (
-                f"{hit.line.title} ({hit.line.at:%Y-%m-%d}): {hit.line.text}"
+                f"{hit.line.title} ({hit.line.at:%Y-%m-%d}): {hit.line.told}"
                 for hit in hits
                 # Whoever spoke in a meeting could have said it for us to remember.
                 if hit.line.approved or not gives_orders(hit.line.text)

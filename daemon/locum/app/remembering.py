@@ -51,6 +51,9 @@ _MOST_LINES = 200  # Of a series, for one briefing.
 _MOST_PEOPLE = 30
 _MOST_OF_ONE = 20
 
+_RULED = {each.value: each for each in (Standing.DONE, Standing.DROPPED, Standing.OPEN)}
+"""How a commitment may stand by its owner's word."""
+
 _ResultT = TypeVar("_ResultT")
 
 
@@ -236,7 +239,11 @@ class Remembering:
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
-        return {"memory-forget": self._forget, "memory-approve": self._approve}
+        return {
+            "memory-forget": self._forget,
+            "memory-approve": self._approve,
+            "memory-settle": self._settle,
+        }
 
     async def _forget(self, args: Mapping[str, Any]) -> Mapping[str, Any]:
         done = self.forget(args)
@@ -244,6 +251,10 @@ class Remembering:
 
     async def _approve(self, args: Mapping[str, Any]) -> Mapping[str, Any]:
         self.approve(LineId(_text(args, "line")), approved=bool(args.get("approved", True)))
+        return {}
+
+    async def _settle(self, args: Mapping[str, Any]) -> Mapping[str, Any]:
+        self.settle(args)
         return {}
 
     def forget(self, args: Mapping[str, Any]) -> Forgotten:
@@ -267,6 +278,19 @@ class Remembering:
 
     def approve(self, line: LineId, *, approved: bool) -> None:
         self._do(lambda memory: memory.approve(line, approved=approved))
+
+    def settle(self, args: Mapping[str, Any]) -> None:
+        """Let the commitment `line` stand as `standing` says; without it, as its meetings say.
+
+        Raises:
+            PermanentError: No line is named, or there is no such standing.
+        """
+        line, name, now = LineId(_text(args, "line")), args.get("standing"), self._clock.now()
+        try:
+            standing = None if name is None else _RULED[name]
+        except (KeyError, TypeError):
+            raise PermanentError(f"standing is one of {', '.join(_RULED)}.") from None
+        self._do(lambda memory: memory.rule(line, standing, at=now))
 
 
 def _text(args: Mapping[str, Any], name: str) -> str:
@@ -299,8 +323,7 @@ def lines_for(
             found += memory.of_person(
                 attendee.person.email, compartment=audience, limit=_MOST_OF_ONE
             )
-    kept = {line.id: line for line in found if line.standing is not Standing.FORGOTTEN}
-    return tuple(kept.values())
+    return tuple({line.id: line for line in found}.values())
 
 
 # ── for commands that only read ──────────────────────────────────────────────────────────
@@ -417,6 +440,7 @@ def line_json(line: Remembered, today: date) -> dict[str, Any]:
             "standing": line.standing.value,
             "late": late,
             "settled_by": line.settled_by,
+            "by_hand": line.by_hand,
             "same_as": line.same_as,
         }
     return told

@@ -57,6 +57,13 @@ _APPROVE = epilog(
     "locum memory approve 3f2a --undo",
     exits="0, 1 no line, or more than one, has that id",
 )
+_SETTLE = epilog(
+    "locum memory settle 3f2a9c04b1d7               it is done",
+    "locum memory settle 3f2a --dropped             it won't be done; nobody is told of it",
+    "locum memory settle 3f2a --open                it isn't done, whatever was said",
+    "locum memory settle 3f2a --undo                go by what was said in meetings again",
+    exits="0, 1 no promise, or more than one, has that id",
+)
 _FORGET = epilog(
     "locum memory forget 3f2a9c04b1d7",
     'locum memory forget --series "weekly sync" --yes',
@@ -89,13 +96,14 @@ _CompartmentOption = Annotated[
 def add_to(app: typer.Typer) -> None:
     group = typer.Typer(
         name="memory",
-        help="Show, search, confirm and forget what earlier meetings left.",
+        help="Show, search, confirm, settle and forget what earlier meetings left.",
         no_args_is_help=True,
         rich_markup_mode=None,
     )
     group.command(epilog=_SHOW)(show)
     group.command(epilog=_SEARCH)(search)
     group.command(epilog=_APPROVE)(approve)
+    group.command(epilog=_SETTLE)(settle)
     group.command(epilog=_FORGET)(forget)
     group.command(epilog=_EXPORT)(export)
     app.add_typer(group)
@@ -232,7 +240,9 @@ def _standing(line: Remembered) -> list[str]:
     if state == "open" and line.due is not None and line.due < _today():
         state = "late"
     owner = one_line(line.owner or "nobody's")
-    return [each for each in (state, owner, _due(line) if state == "open" else "") if each]
+    by_whom = "by your word" if line.by_hand else ""
+    due = _due(line) if state == "open" else ""
+    return [each for each in (state, by_whom, owner, due) if each]
 
 
 def _counted(number: int, what: str) -> str:
@@ -383,6 +393,49 @@ def approve(
         out_json({"id": found.id, "approved": not undo})
     else:
         out(f"{'Not approved any more' if undo else 'Approved'}: {one_line(found.text)}")
+
+
+def settle(
+    *,
+    line: Annotated[
+        str, typer.Argument(metavar="ID", help="A promise's id, or how it begins.")
+    ],
+    dropped: Annotated[bool, typer.Option("--dropped", help="It won't be done.")] = False,
+    reopened: Annotated[
+        bool, typer.Option("--open", help="It is still, or again, to be done.")
+    ] = False,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Take back what you said of it.")
+    ] = False,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Say that a promise is done, dropped, or open, whatever was said of it in meetings.
+
+    Summaries, briefings and the stand-in go by that from now on; an open one can be settled by
+    a later meeting. `locum memory show` lists what is open, with ids.
+    """
+    if dropped + reopened + undo > 1:
+        raise typer.BadParameter("give one of --dropped, --open, --undo; without, it is done")
+    place = whereabouts(config)
+    with _reading(place) as memory:
+        found = _one_line_by_id(memory, line)
+    if found.kind.value != "commitment":
+        raise PermanentError(
+            f'"{one_line(found.text)}" is no promise, and so is never done. '
+            "`locum memory show` lists the promises that are open."
+        )
+    standing = "dropped" if dropped else "open" if reopened else None if undo else "done"
+    _have_done(place, "memory-settle", {"line": found.id, "standing": standing})
+    with _reading(place) as memory:
+        now = _one_line_by_id(memory, found.id)
+    if json:
+        [told] = _as_json([now])
+        out_json(told)
+    else:
+        by = "By what was said in meetings: " if undo else ""
+        state = now.standing.value
+        out(f"{by}{state if by else state.capitalize()}: {one_line(now.text)}")
 
 
 def forget(
@@ -575,6 +628,9 @@ def _do_here(place: Whereabouts, command: str, args: Mapping[str, Any]) -> Mappi
             if command == "memory-approve":
                 line, approved = LineId(args["line"]), bool(args["approved"])
                 remembering.approve(line, approved=approved)
+                return {}
+            if command == "memory-settle":
+                remembering.settle(args)
                 return {}
             done: Forgotten = remembering.forget(args)
             return {"lines": done.lines, "sentences": done.sentences}

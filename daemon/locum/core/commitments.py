@@ -5,6 +5,9 @@ in it, and what was said there of things being done or dropped. What stands at t
 from the accounts alone, so it is the same in whatever order they came to be known, and after
 a later edition of one of them.
 
+What the owner says of a promise by hand, a `Ruling`, counts between the meetings before and
+after it.
+
 Nothing is called done on a guess: where two promises fit what was said equally well, or where
 somebody asks, hopes or denies, nothing moves. Words are compared by their stems; which words
 say that a thing is done is known for English and German.
@@ -24,7 +27,7 @@ from functools import cache, lru_cache
 
 from locum.core.minutes import ActionItem, Commitment
 from locum.core.model import MeetingKey
-from locum.core.remembered import LineId, Standing
+from locum.core.remembered import LineId, Ruling, Standing
 from locum.core.stems import content_stems, folded
 from locum.core.transcript import Transcript
 from locum.core.when import resolve_due
@@ -185,17 +188,36 @@ class Followed:
 # ── playing it through ───────────────────────────────────────────────────────────────────
 
 
-def follow(accounts: Iterable[Account]) -> tuple[Followed, ...]:
+def follow(
+    accounts: Iterable[Account], rulings: Mapping[LineId, Ruling] | None = None
+) -> tuple[Followed, ...]:
     """Answer how every promise of one series stands, in the order in which they were made."""
-    play = _Play()
+    said = sorted((rulings or {}).items(), key=lambda each: (each[1].at, each[0]))
+    play = _Play(_rulings=said)
     ordered = sorted(accounts, key=lambda each: (each.at, each.meeting, each.session))
     for account in ordered:
+        play.rule(until=account.at)
         play.enter(account)
+    play.rule()
     return play.result()
+
+
+def speaks_of_the_same(one: frozenset[str], other: frozenset[str]) -> bool:
+    """Whether two promises' words share one that says which thing is meant."""
+    return bool(_heavy(one & other))
+
+
+def heir_of(words: frozenset[str], promises: Sequence[Promise]) -> LineId | None:
+    """Answer which promise says what one of these words did, where a meeting is told anew.
+
+    None where none does, or two do equally well.
+    """
+    return _Play().best(promises, words, whole=True)
 
 
 @dataclass
 class _Play:
+    _rulings: list[tuple[LineId, Ruling]] = field(default_factory=list)
     _found: dict[LineId, Followed] = field(default_factory=dict)
     _repeats: dict[LineId, Followed] = field(default_factory=dict)
     _open: dict[LineId, None] = field(default_factory=dict)
@@ -230,6 +252,32 @@ class _Play:
             )
         return (*self._found.values(), *repeats)
 
+    # What the owner says.
+
+    def rule(self, until: datetime | None = None) -> None:
+        """Take what was said by hand before an instant; of what isn't known yet, later."""
+        waiting = []
+        for line, ruling in self._rulings:
+            repeat = self._repeats.get(line)
+            origin = line if repeat is None or repeat.same_as is None else repeat.same_as
+            if origin in self._found and (until is None or ruling.at < until):
+                self._obey(origin, ruling.standing)
+            else:
+                waiting.append((line, ruling))
+        self._rulings = waiting
+
+    def _obey(self, line: LineId, standing: Standing) -> None:
+        found = self._found[line]
+        if found.standing is standing:
+            return
+        self._found[line] = replace(
+            found, standing=standing, settled_by=None, sign=None, said_in=None
+        )
+        if standing is Standing.OPEN:
+            self._open_up(line)
+        elif line in self._open:
+            self._close(line)
+
     # What is promised.
 
     def _take(self, promise: Promise, account: Account) -> None:
@@ -241,12 +289,7 @@ class _Play:
         earlier = self._earlier(promise)
         if earlier is None:
             self._found[promise.id] = made
-            self._open[promise.id] = None
-            for word in _heavy(promise.words) or [""]:
-                self._places.setdefault(word, {})[promise.id] = None
-            self._uses.update(promise.words)
-            if len(self._open) > _MOST_OPEN:
-                self._close(next(iter(self._open)))
+            self._open_up(promise.id)
             return
         self._repeats[promise.id] = replace(made, same_as=earlier.promise.id)
         self._found[earlier.promise.id] = replace(
@@ -266,21 +309,22 @@ class _Play:
             or promise.hands_over
         ]
         mine = [each for each in candidates if same_person(each.owner, promise.owner)]
-        return self._best(mine, promise.words, whole=True) or self._best(
-            candidates, promise.words, whole=True
-        )
+        best = self.best(
+            [each.promise for each in mine], promise.words, whole=True
+        ) or self.best([each.promise for each in candidates], promise.words, whole=True)
+        return None if best is None else self._found[best]
 
     # What is said of it.
 
     def _heed(self, sign: Sign, account: Account) -> None:
         near = self._near(sign.words | sign.context)
-        candidates = [each for each in near if _may_be_meant(each, sign)]
-        found = self._best(candidates, sign.words)
-        if found is None and sign.context and len(_heavy(sign.words)) <= 1:
-            found = self._best(candidates, sign.words | sign.context)
-        if found is None:
+        candidates = [each.promise for each in near if _may_be_meant(each, sign)]
+        best = self.best(candidates, sign.words)
+        if best is None and sign.context and len(_heavy(sign.words)) <= 1:
+            best = self.best(candidates, sign.words | sign.context)
+        if best is None:
             return
-        found = replace(found, sign=sign, said_in=account.meeting)
+        found = replace(self._found[best], sign=sign, said_in=account.meeting)
         if sign.turn is Turn.MOVED:
             self._found[found.promise.id] = replace(found, due=sign.due)
             return
@@ -298,6 +342,15 @@ class _Play:
         shared = {line for word in (*heavy, "") for line in self._places.get(word, ())}
         return [self._found[each] for each in self._open if each in shared]
 
+    def _open_up(self, line: LineId) -> None:
+        self._open[line] = None
+        words = self._found[line].promise.words
+        for word in _heavy(words) or [""]:
+            self._places.setdefault(word, {})[line] = None
+        self._uses.update(words)
+        if len(self._open) > _MOST_OPEN:
+            self._close(next(iter(self._open)))
+
     def _close(self, line: LineId) -> None:
         del self._open[line]
         words = self._found[line].promise.words
@@ -305,9 +358,9 @@ class _Play:
         for word in _heavy(words) or [""]:
             del self._places[word][line]
 
-    def _best(
-        self, candidates: Sequence[Followed], words: frozenset[str], *, whole: bool = False
-    ) -> Followed | None:
+    def best(
+        self, candidates: Sequence[Promise], words: frozenset[str], *, whole: bool = False
+    ) -> LineId | None:
         """Answer the one that fits best; None where none does, or two do equally well.
 
         Two promises are the same only as a `whole`; what is said of one may leave words out.
@@ -315,14 +368,14 @@ class _Play:
         scored = []
         weight = self._weigh(words)
         for number, each in enumerate(candidates):
-            if not each.promise.words.isdisjoint(words):
-                score = self._likeness(each.promise.words, words, weight, whole=whole)
+            if not each.words.isdisjoint(words):
+                score = self._likeness(each.words, words, weight, whole=whole)
                 if score >= _FITS:
                     scored.append((score, number))
         scored.sort(reverse=True)
         if not scored or (len(scored) > 1 and scored[1][0] >= scored[0][0]):
             return None
-        return candidates[scored[0][1]]
+        return candidates[scored[0][1]].id
 
     def _likeness(
         self, promise: frozenset[str], words: frozenset[str], theirs: float, *, whole: bool

@@ -47,14 +47,23 @@ class Standing(enum.Enum):
     OPEN = "open"
     DONE = "done"
     CONTRADICTED = "contradicted"  #: A later meeting said otherwise.
-    FORGOTTEN = "forgotten"  #: A person put it away.
+    DROPPED = "dropped"  #: Its owner dropped it by hand, which is nobody else's to be told.
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """What the owner said of a commitment by hand. Whatever is said in later meetings goes on."""
+
+    standing: Standing
+    at: datetime
 
 
 @dataclass(frozen=True)
 class Remembered:
     """One line of memory. `quotes` prove it; `at` is when its meeting began.
 
-    `approved` is whether a person has confirmed it. A commitment is late where its `due` day
+    `approved` is whether a person has confirmed it, `by_hand` whether its standing is what the
+    owner said of it, rather than what was said in meetings. A commitment is late where its `due` day
     has passed and its standing is OPEN. One that was promised again later is one line still:
     the later ones name it in `same_as`, and it bears the owner and the due day that they gave.
     """
@@ -75,6 +84,13 @@ class Remembered:
     settled_by: MeetingKey | None = None
     approved: bool = False
     same_as: LineId | None = None
+    by_hand: bool = False
+
+    @property
+    def told(self) -> str:
+        """Answer its text, with how it stands where that is settled: "Send it (done)"."""
+        is_open = self.standing is Standing.OPEN
+        return self.text if is_open else f"{self.text} ({self.standing.value})"
 
     @property
     def speaker(self) -> str:

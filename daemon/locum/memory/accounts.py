@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 
 from locum.core.commitments import Account, Followed, Promise, Sign, Turn, follow
 from locum.core.model import MeetingKey, SeriesKey
-from locum.core.remembered import Compartment, LineId
+from locum.core.remembered import Compartment, LineId, Ruling
 from locum.database import read_instant, read_optional_instant, write_instant
 from locum.memory.file import MemoryFile
 
@@ -22,13 +22,15 @@ _NOWHERE = (None, None)
 def played(
     file: MemoryFile,
     series: SeriesKey,
+    rulings: Mapping[LineId, Ruling],
     among: Collection[Compartment] | None = None,
     *,
     before: datetime | None = None,
 ) -> tuple[Followed, ...]:
     """Answer how a series' promises stand, as far as what was said in `among` tells.
 
-    Without `among`, all of it: as only the owner may see it. With `before`, as it stood then.
+    Without `among`, all of it: as only the owner may see it. With `before`, only meetings that
+    began earlier count; what the owner said by hand counts whenever it was said.
     """
     visits = file.rows(
         "SELECT id, session, meeting, at, compartment FROM visits WHERE series = ? "
@@ -37,7 +39,7 @@ def played(
     )
     kept = [row for row in visits if among is None or row["compartment"] in among]
     promises, signs = _promises(file, series), _signs(file, series)
-    return follow(
+    accounts = [
         Account(
             meeting=MeetingKey(row["meeting"]),
             at=read_instant(row["at"]),
@@ -46,7 +48,9 @@ def played(
             session=row["session"],
         )
         for row in kept
-    )
+    ]
+    lines = (promise.id for account in accounts for promise in account.promises)
+    return follow(accounts, {line: rulings[line] for line in lines if line in rulings})
 
 
 def _promises(file: MemoryFile, series: SeriesKey) -> dict[int, list[Promise]]:
@@ -56,18 +60,20 @@ def _promises(file: MemoryFile, series: SeriesKey) -> dict[int, list[Promise]]:
         "WHERE v.series = ? AND l.kind = 'commitment' ORDER BY l.visit, l.place",
         (series,),
     ):
-        found[row["visit"]].append(
-            Promise(
-                id=LineId(row["id"]),
-                text=row["text"],
-                owner=row["owner"],
-                due=read_day(row["due"]),
-                words=frozenset(row["words"].split()),
-                position=row["position"],
-                hands_over=bool(row["hands_over"]),
-            )
-        )
+        found[row["visit"]].append(promise_of(row))
     return found
+
+
+def promise_of(row: sqlite3.Row) -> Promise:
+    return Promise(
+        id=LineId(row["id"]),
+        text=row["text"],
+        owner=row["owner"],
+        due=read_day(row["due"]),
+        words=frozenset(row["words"].split()),
+        position=row["position"],
+        hands_over=bool(row["hands_over"]),
+    )
 
 
 def _signs(file: MemoryFile, series: SeriesKey) -> dict[int, list[Sign]]:
@@ -100,7 +106,7 @@ def read_day(text: str | None) -> date | None:
     return None if text is None else date.fromisoformat(text)
 
 
-def settle(file: MemoryFile, series: SeriesKey) -> None:
+def settle(file: MemoryFile, series: SeriesKey, rulings: Mapping[LineId, Ruling]) -> None:
     """Write down how a series' promises stand for the owner; inside a transaction."""
     places = {
         (row["meeting"], row["utterance"], row["quote"]): (row["visit"], row["place"])
@@ -119,7 +125,7 @@ def settle(file: MemoryFile, series: SeriesKey) -> None:
             (series,),
         )
     }
-    for each in played(file, series):
+    for each in played(file, series, rulings):
         sign = each.sign
         place = None if sign is None else (each.said_in, sign.utterance, sign.quote)
         now = (

@@ -50,9 +50,9 @@ class Hit:
 
 
 class Finder:
-    def __init__(self, file: MemoryFile) -> None:
+    def __init__(self, file: MemoryFile, recall: Recall) -> None:
         self._file = file
-        self._recall = Recall(file)
+        self._recall = recall
 
     def search(
         self, query: str, *, compartment: Compartment | None = None, limit: int = 20
@@ -225,7 +225,7 @@ def _share(
 
 
 def _passage(line: Remembered) -> Passage:
-    text = line.text
+    text = line.told
     told = folded(text)
     for quote in line.quotes:
         if folded(quote.quote) not in told:

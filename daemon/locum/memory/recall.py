@@ -2,24 +2,34 @@
 
 Every question names the compartment of the meeting in which its answer will be told, or None
 for the owner alone, who may know all. The limit holds in the query itself, and for how a
-promise stands too: that it was dropped among others is their business.
+promise stands too: that it was dropped among others is their business, and one that the owner
+dropped by hand is told to nobody else.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from locum.core.compartments import NOBODY, readable, readable_among
 from locum.core.minutes import Commitment
 from locum.core.model import MeetingKey, SeriesKey
-from locum.core.remembered import Compartment, Kind, LineId, Quoted, Remembered, Standing
+from locum.core.remembered import (
+    Compartment,
+    Kind,
+    LineId,
+    Quoted,
+    Remembered,
+    Ruling,
+    Standing,
+)
 from locum.core.stems import folded
 from locum.database import read_instant, read_optional_instant
 from locum.memory.accounts import played, read_day
 from locum.memory.file import MemoryFile
+from locum.memory.wishes import WishFile
 
 _LINES = (
     "SELECT l.*, v.session, v.meeting, v.series, v.compartment, v.title, v.at, "
@@ -49,8 +59,13 @@ class SeriesEntry:
 class Recall:
     """Reads one file. `compartment` is always that of the audience."""
 
-    def __init__(self, file: MemoryFile) -> None:
+    def __init__(self, file: MemoryFile, wishes: WishFile) -> None:
         self._file = file
+        self._wishes = wishes
+
+    @property
+    def _rulings(self) -> Mapping[LineId, Ruling]:
+        return self._wishes.wishes.rulings
 
     def open_commitments(
         self,
@@ -62,14 +77,14 @@ class Recall:
     ) -> tuple[Commitment, ...]:
         """Answer what a series' earlier meetings left to be done, the most urgent first.
 
-        With `before`, as it stood then: only meetings that began earlier count.
+        With `before`, only meetings that began earlier count.
         """
         among = self._among(compartment)
         if among is not None and not among:
             return ()
         found = [
             each.commitment(today)
-            for each in played(self._file, series, among, before=before)
+            for each in played(self._file, series, self._rulings, among, before=before)
             if each.standing is Standing.OPEN and each.same_as is None
         ]
         return tuple(sorted(found, key=lambda c: (not c.is_late, c.due or date.max)))
@@ -220,10 +235,16 @@ class Recall:
         quotes = self._quotes([row["number"] for row in rows])
         lines = tuple(_line(row, quotes.get(row["number"], ())) for row in rows)
         if compartment is None:
-            return lines
+            return tuple(replace(line, by_hand=self._is_by_hand(line)) for line in lines)
         # Nothing leaves here on the query's word alone.
         lines = tuple(each for each in lines if readable(each.compartment, by=compartment))
         return self._as_seen_by(lines, compartment)
+
+    def _is_by_hand(self, line: Remembered) -> bool:
+        ruling = self._rulings.get(line.id)
+        return (
+            ruling is not None and ruling.standing is line.standing and line.settled_by is None
+        )
 
     def _as_seen_by(
         self, lines: Sequence[Remembered], compartment: Compartment
@@ -233,7 +254,7 @@ class Recall:
         seen = {
             followed.promise.id: followed
             for each in series
-            for followed in played(self._file, each, among)
+            for followed in played(self._file, each, self._rulings, among)
         }
         made = []
         for line in lines:
@@ -241,6 +262,8 @@ class Recall:
             own = tuple(q for q in line.quotes if not _is_later(q))
             if line.kind is not Kind.COMMITMENT or followed is None:
                 made.append(replace(line, quotes=own))
+                continue
+            if followed.standing is Standing.DROPPED:
                 continue
             sign = followed.sign
             if sign is not None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from locum.core.commitments import Sign
+from locum.core.commitments import Promise, Sign, heir_of, speaks_of_the_same
 from locum.core.compartments import NOBODY
 from locum.core.model import MeetingKey, SeriesKey, SessionKey
-from locum.core.remembered import Compartment, LineId, Remembered, Standing
+from locum.core.remembered import Compartment, LineId, Remembered, Ruling, Standing
 from locum.core.stems import folded
 from locum.database import write_instant
-from locum.memory.accounts import settle
+from locum.memory.accounts import promise_of, settle
 from locum.memory.file import MemoryFile
 from locum.memory.finding import Finder, Hit
 from locum.memory.intake import Boundaries, Entry, Face, Intake, clean, names, take
@@ -40,9 +40,8 @@ class Memory(Recall):
     """
 
     def __init__(self, file: MemoryFile, wishes: WishFile, boundaries: Boundaries) -> None:
-        super().__init__(file)
-        self._wishes = wishes
-        self._finder = Finder(file)
+        super().__init__(file, wishes)
+        self._finder = Finder(file, self)
         self.boundaries = boundaries
         """How people are told apart from now on; what is remembered keeps its compartment."""
 
@@ -55,7 +54,7 @@ class Memory(Recall):
         """Take a summary in. The same one twice changes nothing, nor does an older edition.
 
         A newer edition takes the place of what was known of its meeting, and the promises of
-        the series are followed anew.
+        the series are followed anew; what was said by hand of one that it words anew stays.
         """
         place = (summary.session, summary.key)
         with self._file.transaction():
@@ -67,13 +66,14 @@ class Memory(Recall):
             intake = self._without_forgotten(take(summary, self.boundaries), summary)
             approved = self._wishes.wishes.approved
             if before is not None:
+                self._keep_rulings(before["id"], intake)
                 self._drop_visit(before["id"])
             visit = self._add_visit(summary, intake)
             for number, entry in enumerate(intake.entries):
                 self._add(visit, number, entry, approved=entry.id in approved)
             for number, (sign, face) in enumerate(intake.signs):
                 self._add_sign(visit, number, sign, face)
-            settle(self._file, intake.series)
+            settle(self._file, intake.series, self._rulings)
             self._file.note_written_without_index()
 
     def known(self) -> dict[tuple[SessionKey, MeetingKey], int]:
@@ -191,6 +191,40 @@ class Memory(Recall):
             ),
         )
 
+    def _keep_rulings(self, visit: int, intake: Intake) -> None:
+        """Let rulings on promises of an edition hold for those that a newer one has instead."""
+        rows = self._file.rows(
+            "SELECT * FROM lines WHERE visit = ? AND kind = 'commitment'", (visit,)
+        )
+        before, now = {row["id"] for row in rows}, {entry.id for entry in intake.entries}
+        fresh = [entry for entry in intake.entries if entry.promise and entry.id not in before]
+        heirs: dict[LineId, LineId] = {}
+        for row in rows if fresh else ():
+            line = LineId(row["id"])
+            if line in self._rulings and line not in now:
+                heir = self._heir(promise_of(row), row["number"], fresh)
+                if heir is not None:
+                    heirs[line] = heir
+        if heirs:
+            self._wishes.rename(heirs)
+
+    def _heir(self, promise: Promise, number: int, entries: Sequence[Entry]) -> LineId | None:
+        """Answer which new line is a promise in other words: said in the same breath, or alike."""
+        quotes = self._file.rows("SELECT quote FROM quotes WHERE line = ?", (number,))
+        said = {folded(row["quote"]) for row in quotes}
+        akin = [
+            each
+            for each in entries
+            if each.promise is not None
+            and speaks_of_the_same(each.promise.words, promise.words)
+            and any(folded(quote.quote) in said for quote in each.quotes)
+        ]
+        if len(akin) == 1:
+            return akin[0].id
+        return heir_of(
+            promise.words, [each.promise for each in akin or entries if each.promise]
+        )
+
     def _drop_visit(self, visit: int) -> None:
         rows = self._file.rows("SELECT number FROM lines WHERE visit = ?", (visit,))
         self._file.drop_lines([row["number"] for row in rows])
@@ -230,6 +264,23 @@ class Memory(Recall):
         self._wishes.approve(line, approved=approved)
         with self._file.transaction():
             self._file.execute("UPDATE lines SET approved = ? WHERE id = ?", (approved, line))
+
+    def rule(self, line: LineId, standing: Standing | None, *, at: datetime) -> None:
+        """Take the owner's word for how a commitment stands; None takes it back.
+
+        It holds for the line, the one that it repeats, and those that repeat that one.
+        """
+        rows = self._file.rows(
+            "SELECT l.id, v.series FROM lines AS l JOIN visits AS v ON v.id = l.visit, "
+            "(SELECT coalesce(same_as, id) AS origin FROM lines WHERE id = ?) "
+            "WHERE l.id = origin OR l.same_as = origin",
+            (line,),
+        )
+        ruling = None if standing is None else Ruling(standing, at)
+        self._wishes.rule([LineId(row["id"]) for row in rows], ruling)
+        with self._file.transaction():
+            for series in {row["series"] for row in rows}:
+                settle(self._file, SeriesKey(series), self._rulings)
 
     def forget_line(self, line: LineId, *, at: datetime) -> Forgotten:
         self._wishes.forget([mark("line", line)], at=at)
@@ -319,7 +370,7 @@ class Memory(Recall):
                 series.add(SeriesKey(row["series"]))
         self._file.drop_lines(sorted(numbers))
         for each in sorted(series):
-            settle(self._file, each)
+            settle(self._file, each, self._rulings)
         self._file.note_written_without_index()
         return len(numbers)
 
@@ -343,7 +394,7 @@ class Memory(Recall):
                     "UPDATE visits SET title = '', compartment = '' WHERE id = ?", (row["id"],)
                 )
             for series in sorted({row["series"] for row in visits}):
-                settle(self._file, SeriesKey(series))
+                settle(self._file, SeriesKey(series), self._rulings)
             self._file.note_written_without_index()
         if visits:
             self._file.scrub()

@@ -1,21 +1,22 @@
-"""What a person said of memory: what is to be forgotten, and which lines are right.
+"""What a person said of memory: what is to be forgotten, which lines are right or settled.
 
 Memory itself is made anew from the ledger's summaries where it is damaged; without this file,
-what was forgotten would come back with them. It holds no name and no word of what it forgets,
-only hashes.
+what was forgotten would come back with them, and what was settled by hand. It holds no name
+and no word of what it forgets, only hashes.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from locum.core.remembered import LineId
+from locum.core.remembered import LineId, Ruling, Standing
 from locum.database import read_instant, write_instant
 from locum.errors import TransientError
 from locum.files import UnreadableError, read_regular, replace_file
@@ -30,6 +31,7 @@ class Wishes:
 
     forgotten: dict[str, datetime]
     approved: frozenset[LineId]
+    rulings: dict[LineId, Ruling] = field(default_factory=dict)
 
     def forgets(self, what: str, key: str, at: datetime) -> bool:
         asked_at = self.forgotten.get(mark(what, key))
@@ -66,6 +68,18 @@ class WishFile:
             replace(self.wishes, approved=lines | {line} if approved else lines - {line})
         )
 
+    def rule(self, lines: Collection[LineId], ruling: Ruling | None) -> None:
+        """Note how commitments stand; None takes back what was said of them. As `forget`."""
+        kept = {line: r for line, r in self.wishes.rulings.items() if line not in lines}
+        if ruling is not None:
+            kept |= dict.fromkeys(lines, ruling)
+        self._write(replace(self.wishes, rulings=kept))
+
+    def rename(self, names: Mapping[LineId, LineId]) -> None:
+        """Let what was said of a commitment hold for the line that it has become. As `forget`."""
+        known = {names.get(line, line): r for line, r in self.wishes.rulings.items()}
+        self._write(replace(self.wishes, rulings=known))
+
     def _read(self) -> Wishes:
         with contextlib.suppress(FileNotFoundError):
             self.path.lstat()
@@ -84,6 +98,10 @@ class WishFile:
             "version": 1,
             "forgotten": {key: write_instant(at) for key, at in wishes.forgotten.items()},
             "approved": sorted(wishes.approved),
+            "rulings": {
+                line: {"standing": ruling.standing.value, "at": write_instant(ruling.at)}
+                for line, ruling in wishes.rulings.items()
+            },
         }
         try:
             replace_file(self.path, json.dumps(content, indent=1).encode())
@@ -98,4 +116,8 @@ def _parsed(content: Any) -> Wishes:
     return Wishes(
         {str(key): read_instant(at) for key, at in content["forgotten"].items()},
         frozenset(LineId(str(each)) for each in content["approved"]),
+        {
+            LineId(str(line)): Ruling(Standing(each["standing"]), read_instant(each["at"]))
+            for line, each in content.get("rulings", {}).items()
+        },
     )
