@@ -127,6 +127,40 @@ class Gathering:
         )
         return tuple(dict.fromkeys(each for each in found if each))
 
+    def ask_again(self, record: SessionRecord) -> tuple[Fetch, ...]:
+        """Have each source that told nothing of a session asked now, however long ago it ended.
+
+        Once its time is over it gets this one try. Answers what is asked, as it stood before;
+        nothing where all have told what they know.
+
+        Raises:
+            PermanentError: Nobody can be asked about it, or may be.
+        """
+        self._expect(record, late=True)
+        names = {source.name for source in self._setting.sources}
+        known = [
+            fetch
+            for fetch in self._ledger.fetches.of(record.key)
+            if fetch.source in names and self._meeting_of(fetch) is not None
+        ]
+        if not known:
+            raise PermanentError(self._why_nobody(record))
+        asked = tuple(each for each in known if each.outcome is not FetchOutcome.CAME)
+        for fetch in asked:
+            self._ledger.fetches.reopen(fetch, at=self._clock.now())
+        self.ask()
+        return asked
+
+    def _why_nobody(self, record: SessionRecord) -> str:
+        if record.end_reason is EndReason.OPTED_OUT or any(
+            self._is_unwanted(meeting) for meeting in record.meetings
+        ):
+            return "Somebody opted out of it, so nobody is asked about it. See `locum opt-out`."
+        return (
+            "Nobody can be asked for its transcript: the config names no account for that which "
+            "has it. Set meet_transcripts = true in its [[calendar.accounts]]."
+        )
+
     @property
     def troubles(self) -> tuple[str, ...]:
         """Answer what a person must do before what is awaited can come."""
@@ -184,15 +218,18 @@ class Gathering:
             if record is not None:
                 self._expect(record)
 
-    def _expect(self, record: SessionRecord) -> None:
-        """Write down who is to be asked about a session that is over, if anybody."""
+    def _expect(self, record: SessionRecord, *, late: bool = False) -> None:
+        """Write down who is to be asked about a session that is over, if anybody.
+
+        With `late`, even where it is too late for that.
+        """
         if record.admitted_at is None or record.ended_at is None:
             return
         if record.end_reason is EndReason.OPTED_OUT:
             return
         setting = self._setting
         deadline = record.ended_at + setting.give_up_after
-        if deadline <= self._clock.now():
+        if deadline <= self._clock.now() and not late:
             return
         for meeting in attended(record, record.ended_at):
             for source in () if self._is_unwanted(meeting) else setting.sources_of(meeting):

@@ -273,6 +273,72 @@ async def test_a_config_that_drops_it(rig: Rig) -> None:
     assert (rig.news, rig.awaited(key)) == ([key], ())
 
 
+# ── once more, by hand ───────────────────────────────────────────────────────────────────
+
+LONG_AFTER = 30 + 72 * 60
+
+
+def again(rig: Rig, key: SessionKey) -> int:
+    """Have it asked for once more; answers of how many sources."""
+    record = rig.ledger.sessions.get(key)
+    assert record is not None
+    return len(rig.gathering.ask_again(record))
+
+
+@pytest.mark.anyio
+async def test_once_more_after_it_was_given_up(rig: Rig) -> None:
+    """Each asking is one try, whose outcome stands in the record; what comes is kept."""
+    key = rig.ended()
+    rig.shelf.has = [PermanentError("nobody had switched it on")]
+    await rig.at_minute(32)
+    assert again(rig, key) == 1
+    await rig.at_minute(LONG_AFTER)
+    assert rig.outcome(key) is FetchOutcome.GAVE_UP
+    assert rig.none_from(key) == (f"{LABEL} wasn't ready in time",)
+    rig.shelf.has = [TransientError("Busy.")]
+    again(rig, key)
+    await rig.at_minute(LONG_AFTER + 1)
+    assert rig.none_from(key) == ("Busy.",)
+    rig.shelf.has = [Fetched((said("At last."),))]
+    again(rig, key)
+    await rig.at_minute(LONG_AFTER + 2)
+    assert rig.texts(key) == ["At last."]
+    assert (rig.outcome(key), rig.news) == (FetchOutcome.CAME, [key] * 4)
+    assert again(rig, key) == 0
+    await rig.at_minute(LONG_AFTER + 3)
+    assert len(rig.shelf.asked_at) == 4
+
+
+@pytest.mark.anyio
+async def test_once_more_of_what_was_never_asked_or_still_is(rig: Rig) -> None:
+    """After an outage of days it is asked for the first time; within its day it stays awaited."""
+    fresh, old = rig.ended("fresh"), rig.ended("old")
+    await rig.at_minute(32)
+    rig.ledger.database.execute("DELETE FROM fetches WHERE session = ?", (old,))
+    assert again(rig, fresh) == 1
+    await rig.at_minute(33)
+    assert len(rig.shelf.asked_at) == 3
+    assert rig.awaited(fresh) == (LABEL,)
+    rig.restarted()
+    await rig.at_minute(LONG_AFTER)
+    rig.shelf.has = [Fetched((said("Long ago."),))]
+    assert again(rig, old) == 1
+    await rig.at_minute(LONG_AFTER + 1)
+    assert rig.texts(old) == ["Long ago."]
+
+
+def test_nobody_is_asked_once_more_unwanted(rig: Rig) -> None:
+    """Nor whom the config doesn't name: it says why, and what to do."""
+    left, unwanted = rig.ended("left", reason=EndReason.OPTED_OUT), rig.ended("unwanted")
+    opt_out(rig, unwanted)
+    for key in (left, unwanted):
+        with pytest.raises(PermanentError, match="opted out"):
+            again(rig, key)
+    rig.shelf.account = "home"
+    with pytest.raises(PermanentError, match="meet_transcripts"):
+        again(rig, rig.ended("theirs"))
+
+
 # ── trouble ──────────────────────────────────────────────────────────────────────────────
 
 

@@ -83,6 +83,7 @@ class Commands:
             **self._memory,
             "decide": self.decide,
             "file": self._desk.again,
+            "fetch": self._desk.fetch,
         }
 
     async def status(self, _args: Mapping[str, Any]) -> Mapping[str, Any]:

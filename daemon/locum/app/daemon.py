@@ -209,7 +209,9 @@ class Daemon:
             push=self._push.reports,
             memory=self._remembering.handlers,
             transcript_troubles=lambda: self._gathering.troubles,
-            desk=FilingDesk(self._ledger, self._debrief, wake=self._controller.ask),
+            desk=FilingDesk(
+                self._ledger, self._debrief, self._gathering, wake=self._controller.ask
+            ),
         )
 
     async def run(self) -> None:

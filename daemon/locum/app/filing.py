@@ -1,4 +1,4 @@
-"""What waits to be filed, and filing it once more when a person asks for that."""
+"""What waits to be filed, and what a person asks for: to file it or its transcript once more."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from locum.core.model import SessionKey, SessionRecord
 from locum.debrief import Debrief
 from locum.errors import PermanentError
+from locum.gathering import Gathering
 from locum.ledger import Filing, Ledger
 
 _LOOKED_AT = 500
@@ -18,9 +19,16 @@ _LOOKED_AT = 500
 class FilingDesk:
     """Has summaries filed again; `wake` lets the next pass come now."""
 
-    def __init__(self, ledger: Ledger, debrief: Debrief, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        debrief: Debrief,
+        gathering: Gathering,
+        wake: Callable[[], None],
+    ) -> None:
         self._ledger = ledger
         self._debrief = debrief
+        self._gathering = gathering
         self._wake = wake
 
     async def again(self, args: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -37,12 +45,17 @@ class FilingDesk:
         self._ledger.outbox.again(record.key, sink or None)
         self._debrief.renew(record.key)
         self._wake()
-        return {
-            "session": record.key,
-            "title": record.meetings[0].title,
-            "start": record.meetings[0].start.isoformat(),
-            "sinks": [sink] if sink else known,
-        }
+        return {**_named(record), "sinks": [sink] if sink else known}
+
+    async def fetch(self, args: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Have a meeting's transcript asked for once more, wherever there was none.
+
+        Answers before it is done, with how often each source was asked until now.
+        """
+        record = self._one(str(args.get("meeting") or ""))
+        asked = self._gathering.ask_again(record)
+        tries = {f"{each.meeting} {each.source}": each.attempts for each in asked}
+        return {**_named(record), "tries": tries}
 
     def _one(self, text: str) -> SessionRecord:
         """Answer the session that `text` means; without one, the last that has a summary."""
@@ -65,6 +78,15 @@ class FilingDesk:
             return found[0]  # A series: the newest.
         names = "; ".join(f'"{each.meetings[0].title}": {each.key}' for each in found[:5])
         raise PermanentError(f"{len(found)} meetings fit; name one by its key: {names}")
+
+
+def _named(record: SessionRecord) -> dict[str, Any]:
+    meeting = record.meetings[0]
+    return {
+        "session": record.key,
+        "title": meeting.title,
+        "start": meeting.start.isoformat(),
+    }
 
 
 def _is_called(record: SessionRecord, wanted: str) -> bool:
@@ -100,6 +122,31 @@ def report(filing: Filing, ledger: Ledger) -> dict[str, Any]:
         "location": filing.location,
         "problem": filing.problem,
     }
+
+
+def transcripts_of(
+    ledger: Ledger, session: SessionKey, tries: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    """Answer what each source has said of a session.
+
+    `tries` is what `FilingDesk.fetch` told: what hasn't been tried since is "being asked".
+    """
+    told = []
+    for fetch in ledger.fetches.of(session):
+        before = tries.get(f"{fetch.meeting} {fetch.source}")
+        is_asked = fetch.outcome is None and fetch.attempts == before
+        state = "awaited" if fetch.outcome is None else fetch.outcome.value
+        told.append(
+            {
+                "meeting": fetch.meeting,
+                "source": fetch.source,
+                "label": fetch.label,
+                "state": "being asked" if is_asked else state,
+                "problem": fetch.problem,
+                "next_at": _iso(None if fetch.outcome else fetch.next_at),
+            }
+        )
+    return told
 
 
 def _state(filing: Filing) -> str:

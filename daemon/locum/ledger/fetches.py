@@ -120,6 +120,16 @@ class FetchBook:
                 (write_instant(next_at), problem[:2000], int(needs_person), *_key(fetch)),
             )
 
+    def reopen(self, fetch: Fetch, *, at: datetime) -> None:
+        """Have one asked at an instant, settled or not; after its deadline, that once."""
+        with self._db.transaction():
+            self._db.execute(
+                "UPDATE fetches SET settled_at = NULL, outcome = NULL, problem = '', "
+                "needs_person = 0, next_at = ?, deadline = ? "
+                "WHERE session = ? AND meeting = ? AND source = ?",
+                (write_instant(at), write_instant(max(fetch.deadline, at)), *_key(fetch)),
+            )
+
     def settle(
         self,
         fetch: Fetch,
