@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from locum.core.asked_what_we_are import asks_us_what_we_are
 from locum.core.mandate import Mandate, Outgoing, answer_by_code
 from locum.core.promising import Bond, Speech, bond_in, demands_bond
 from locum.core.talk import Aloud, Cue, Deferred, Line, Thought
 from locum.core.truths import Names as Called
-from locum.core.truths import asks_what_we_are, claims_to_be_somebody, denies_notes
+from locum.core.truths import claims_to_be_somebody, denies_notes
 
 ON = date(2026, 11, 30)  # A Monday.
 AT = datetime(2026, 11, 30, 9, tzinfo=timezone.utc)
@@ -353,7 +354,7 @@ the robot is broken|are you sure?|bist du fertig?|who is on call?|did you record
 @pytest.mark.parametrize("text", sentences(WHAT))
 def test_the_truth_is_told_whatever_the_cue(text: str) -> None:
     """In the language asked, always the same, whatever else stands in the mandate."""
-    assert asks_what_we_are(text, owner="Alex Winter", name="Robin")
+    assert asks_us_what_we_are(text, owner="Alex Winter", name="Robin")
     thoughts = answer_by_code(MANDATE, line(text), Cue.NAMED, on=ON)
     assert thoughts is not None
     told = aloud(thoughts)
@@ -364,4 +365,4 @@ def test_the_truth_is_told_whatever_the_cue(text: str) -> None:
 @pytest.mark.parametrize("text", sentences(NOT))
 def test_other_questions_arent_about_us(text: str) -> None:
     """Recordings, robots and people are other things as well."""
-    assert not asks_what_we_are(text, owner="Alex Winter", name="Robin")
+    assert not asks_us_what_we_are(text, owner="Alex Winter", name="Robin")

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from locum.core import address_words as words
+from locum.core.asked_what_we_are import asks_what_we_are
 from locum.core.calling import Fit, Names, folded
 from locum.core.utterances import (
     Order,
-    asks_what_we_are,
     begins_with_order,
     comes_back,
     is_backchannel,

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 
+from locum.core.asked_what_we_are import asks_us_what_we_are
 from locum.core.promising import (
     Bond,
     Speech,
@@ -35,7 +36,6 @@ from locum.core.talk import Aloud, Cue, Deferred, Line, Thought
 from locum.core.tongues import GERMAN, tongue_of
 from locum.core.truths import (
     Names,
-    asks_what_we_are,
     claims_to_be_somebody,
     denies_notes,
     plain,
@@ -171,7 +171,7 @@ def answer_by_code(
     told = asked.text[:_LONGEST_QUESTION]
     tongue = tongue_of(told)
     is_cued = cue is Cue.ASKED_WHAT_WE_ARE
-    if is_cued or asks_what_we_are(told, owner=mandate.owner, name=mandate.name):
+    if is_cued or asks_us_what_we_are(told, owner=mandate.owner, name=mandate.name):
         return (Aloud(the_truth(told, name=mandate.name, owner=mandate.owner)),)
     if mandate.defers(told):
         return _taken_along(mandate, asked, _OURS[tongue].deferred)

@@ -1,7 +1,8 @@
-"""What a stand-in is: asked for in many words, answered in always the same ones.
+"""What a stand-in is, and what it keeps: always told in the same words, and never denied.
 
 Whoever asks whether they talk with a machine, or whether they are recorded, gets the truth,
-whatever a model or a persona's instructions would rather say. English and German.
+whatever a model or a persona's instructions would rather say. English and German. That they
+ask is told by `core.asked_what_we_are`.
 """
 
 from __future__ import annotations
@@ -14,43 +15,6 @@ from locum.core.tongues import GERMAN, tongue_of
 
 _LONGEST = 2000
 
-_KINDS = (
-    r"(?:real|human|person|robots?|bots?|ai|a\.i\.?|agent|machine|computer|recording|software|avatar|"
-    r"deep ?fake|program|chat ?bot|llm|language model|gpt|chatgpt|artificial|synthetic|simulation|"
-    r"hologram|alive|automated|virtual)\b"
-)
-_KINDS_DE = (
-    r"(?:echt\w*|mensch\w*|person|roboter|bot|ki|k\.i\.?|maschine|computer|aufnahme|software|avatar|"
-    r"programm|chat ?bot|sprachmodell|künstlich\w*|automat|simulation|lebendig|virtuell\w*)\b"
-)
-_FILL = r"(?:(?:really|actually|just|even|an?|the|some|kind|sort|of|some sort of|like|maybe|perhaps|still|even|one of those|sure you(?:'re| are)|talking|speaking|to|with|not|in fact|honestly|by any chance|possibly) )*"
-_FILL_DE = r"(?:(?:wirklich|echt|eigentlich|etwa|nur|überhaupt|ein|eine|einem|einer|der|die|so|denn|vielleicht|nicht|hier|gar|kein|keine|mit|grad|gerade) )*"
-_END = r"(?=\s*(?:[?.!,]|$|and\b|really|anyway|exactly|then\b|by the way|again|und\b|eigentlich|denn\b|überhaupt|nochmal))"
-
-_ASKS = re.compile(
-    rf"\b(?:are|r) (?:you|u) {_FILL}{_KINDS}"
-    rf"|\byou(?:'re| are) {_FILL}{_KINDS}[^.?!]{{0,40}}(?:\?|right\b|aren't you|are you)"
-    rf"|\b(?:am i|are we|is this|is that|is it) {_FILL}(?:human|robot|bot|ai|machine|real person|chat ?bot|"
-    r"deep ?fake|computer i'm|(?:a )?recording of)\b"
-    rf"|\bi (?:am|'m) talking (?:to|with) {_FILL}{_KINDS}[^.!]*\?"
-    rf"|\b(?:who|what)(?: exactly| on earth| the hell)? (?:are|r) (?:you|u)\b{_END}"
-    r"|\bwho am i (?:talking|speaking) (?:to|with)\b|\bwho(?:'s| is) (?:this|that) (?:speaking|talking)\b"
-    r"|\b(?:could|can|would) you (?:please )?introduce yourself\b|^\W*(?:please )?introduce yourself\b"
-    r"|\b(?:tell|say) (?:us|me)? ?who you are\b|\bwho sent you\b|\bwho(?:m)? (?:do|are) you (?:stand|standing|here) (?:in )?for\b"
-    r"|\b(?:are|r) (?:you|u) (?:(?:still|also|currently|secretly|actually|really) )*(?:recording|listening in|taking notes|transcribing|taping|filming)\b"
-    r"|\b(?:do|will|would) you (?:record|keep (?:a )?recording|store (?:what|my|our|the)|save (?:what|my|our|the))"
-    r"|\b(?:is|are) (?:this|we|i|(?:the|this) (?:meeting|call)|it|everything) (?:(?:all|still|also) )*being (?:recorded|transcribed|taped|filmed)\b"
-)
-_ASKS_DE = re.compile(
-    rf"\b(?:bist|sind|seid) (?:du|sie|ihr) {_FILL_DE}{_KINDS_DE}"
-    rf"|\b(?:red\w*|sprech\w*) (?:ich|wir) {_FILL_DE}{_KINDS_DE}"
-    rf"|\b(?:ist|sind) (?:das|dies) {_FILL_DE}(?:mensch|roboter|bot|ki|maschine|aufnahme|echte person)\b"
-    rf"|\b(?:wer|was) (?:bist|sind) (?:du|sie)(?: eigentlich| denn| überhaupt)*{_END}"
-    r"|\bmit wem (?:spreche|rede|sprechen|reden) (?:ich|wir)\b|\b(?:stell\w*|stellen sie) (?:dich|sich)(?: mal| bitte| doch| kurz)* vor\b"
-    r"|\bwen (?:vertrittst|vertreten) (?:du|sie)\b|\bwer hat (?:dich|sie) geschickt\b"
-    r"|\b(?:nimmst|nehmen|zeichnest|zeichnen|schneidest|schneiden|schreibst|schreiben) (?:du|sie)\b[^.?!]{0,30}\b(?:auf|mit)\b\s*\?"
-    r"|\b(?:wird|werden) (?:das|hier|wir|das gespräch|die besprechung|alles)(?: hier| alles| gerade)* (?:aufgenommen|aufgezeichnet|mitgeschnitten|mitgeschrieben)\b"
-)
 _ABOUT_NOTES = re.compile(
     r"record|listen|notes|transcri|tap(?:e|ing)|film|store|save|nimm|nehm|auf(?:nehm|nahm|genomm|gezeichn)"
     r"|zeichn|schneid|schreib"
@@ -63,29 +27,8 @@ def plain(text: str) -> str:
     return " ".join(folded.split())
 
 
-def asks_what_we_are(text: str, *, owner: str = "", name: str = "") -> bool:
-    """Whether somebody asks what, or who, talks here, or whether they are recorded.
-
-    It is for text that is said to us; between others ("are you recording?") it means another.
-    """
-    told = plain(text)
-    if _ASKS.search(told) or _ASKS_DE.search(told):
-        return True
-    names = "|".join(re.escape(each) for each in _called(owner))
-    if names and re.search(rf"\b(?:are you|bist du|sind sie) {_FILL}(?:{names})\b", told):
-        return True
-    ours = "|".join(re.escape(each) for each in _called(name))
-    return bool(ours) and bool(
-        re.search(
-            rf"\b(?:who|what|wer|was)(?:'s| is| ist)(?: that| this| der| die)? (?:{ours})\b{_END}"
-            rf"|\b(?:is|ist) (?:{ours}) {_FILL}{_FILL_DE}(?:{_KINDS}|{_KINDS_DE})",
-            told,
-        )
-    )
-
-
 def asks_about_notes(text: str) -> bool:
-    """Whether such a question is about recording, rather than about what we are."""
+    """Whether a question of what we are is about recording, rather than about what we are."""
     return _ABOUT_NOTES.search(plain(text)) is not None
 
 
@@ -158,7 +101,7 @@ def claims_to_be_somebody(text: str, names: Names) -> bool:
     if _CLAIMS_HUMAN.search(told):
         return True
     owner = "|".join(
-        re.escape(each) for each in _called(names.owner) if each not in _called(names.name)
+        re.escape(each) for each in called(names.owner) if each not in called(names.name)
     )
     return bool(owner) and bool(
         re.search(
@@ -170,7 +113,7 @@ def claims_to_be_somebody(text: str, names: Names) -> bool:
     )
 
 
-def _called(label: str) -> Sequence[str]:
+def called(label: str) -> Sequence[str]:
     """Answer a label whole, and its first word: "alex winter", "alex"."""
     bare = plain(label.partition("(")[0])
     words = bare.split()
