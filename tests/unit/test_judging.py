@@ -13,32 +13,11 @@ import pytest
 from locum.rehearsal.conversing import Dialogue, Exchange
 from locum.rehearsal.judging import Judged, judge
 from locum.rehearsal.scenario import Expect, Filed, Scenario, Section, TalkLine, parse_scenario
+from tests.unit.small_scenario import MEETING, TALK
 
 START = datetime(2026, 12, 1, 9, 0, tzinfo=timezone.utc)
 
-_SCENARIO = """
-title = "A small one"
-[owner]
-email = "alex@example.com"
-name = "Alex"
-[[events]]
-id = "standup"
-title = "Stand-up"
-starts_at = 8
-duration = 40
-organizer = "dana@example.com"
-meet = "abc-defg-hij"
-[[people]]
-name = "Dana"
-room = "abc-defg-hij"
-enters_at = 9
-[talk]
-room = "abc-defg-hij"
-never = ["nine thousand"]
-[[talk.lines]]
-who = "Dana"
-says = "Robin, how far is it?"
-expect = "answers"
+_SCENARIO = f"""{MEETING}{TALK}
 within = 2
 hears = ["done|finished"]
 never = ["Thursday"]

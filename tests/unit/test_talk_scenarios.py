@@ -28,36 +28,10 @@ from locum.rehearsal.scenario import (
     parse_scenario,
 )
 from locum.rehearsal.stage import RECORDINGS, Addresses, Stage
+from tests.unit.small_scenario import MEETING, TALK
 
 START = datetime(2026, 12, 1, 9, 0, tzinfo=timezone.utc)
 TALKS = ("customer", "scheduling", "standup", "tutoring")
-
-GOOD = """
-title = "A small one"
-[owner]
-email = "alex@example.com"
-name = "Alex"
-[[events]]
-id = "standup"
-title = "Stand-up"
-starts_at = 8
-duration = 40
-organizer = "dana@example.com"
-meet = "abc-defg-hij"
-[[people]]
-name = "Dana"
-room = "abc-defg-hij"
-enters_at = 9
-"""
-
-TALK = """
-[talk]
-room = "abc-defg-hij"
-[[talk.lines]]
-who = "Dana"
-says = "Robin, how far is it?"
-expect = "answers"
-"""
 
 
 def _problems(text: str) -> str:
@@ -101,7 +75,7 @@ def test_everything_that_a_conversation_can_say() -> None:
     """Its tables arrive as typed values."""
     scenario = parse_scenario(
         (
-            GOOD
+            MEETING
             + """
 [persona.conduct]
 attention = "active"
@@ -143,27 +117,30 @@ has = ["far"]
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (GOOD + TALK.replace("abc-", "xyz-"), 'talk.room: no event is in "xyz-defg-hij"'),
-        (GOOD + TALK.replace('"Dana"', '"Mallory"'), 'talk.lines #1.who: "Mallory" isn\'t'),
-        (GOOD + TALK + 'writes = "x"\n', "talk.lines #1.says: give one of says and writes"),
-        (GOOD + TALK + 'recording = "../etc/passwd.wav"\n', "#1.recording: must be a name"),
-        (GOOD + TALK + 'after = "voice"\n', "#1.after: nothing comes before the first line"),
-        (GOOD + TALK.replace('"answers"', '"stops"'), "#1.expect: only who speaks can stop"),
-        (GOOD + TALK + "withn = 3\n", "unknown key 'withn'. Did you mean \"within\"?"),
-        (GOOD + TALK + "within = 1e9\n", "within"),
-        (GOOD + '[[filed]]\nsection = "asked"\n', "filed: is judged after a talk"),
-        (GOOD + TALK + '[[filed]]\nsection = "all"\n', "section"),
+        (MEETING + TALK.replace("abc-", "xyz-"), 'talk.room: no event is in "xyz-defg-hij"'),
+        (MEETING + TALK.replace('"Dana"', '"Mallory"'), 'talk.lines #1.who: "Mallory" isn\'t'),
+        (MEETING + TALK + 'writes = "x"\n', "talk.lines #1.says: give one of says and writes"),
+        (MEETING + TALK + 'recording = "../etc/passwd.wav"\n', "#1.recording: must be a name"),
+        (MEETING + TALK + 'after = "voice"\n', "#1.after: nothing comes before the first line"),
+        (MEETING + TALK.replace('"answers"', '"stops"'), "#1.expect: only who speaks can stop"),
+        (MEETING + TALK + "withn = 3\n", "unknown key 'withn'. Did you mean \"within\"?"),
+        (MEETING + TALK + "within = 1e9\n", "within"),
+        (MEETING + '[[filed]]\nsection = "asked"\n', "filed: is judged after a talk"),
+        (MEETING + TALK + '[[filed]]\nsection = "all"\n', "section"),
         (
-            GOOD + TALK + '[[earlier.lines]]\nat = 1\nwho = "A"\nsays = "B"\n',
+            MEETING + TALK + '[[earlier.lines]]\nat = 1\nwho = "A"\nsays = "B"\n',
             "earlier: the first event has no recurrence",
         ),
         (
-            GOOD + TALK + '[[folders]]\nname = "a"\nfiles = { "../b" = "C" }\n',
+            MEETING + TALK + '[[folders]]\nname = "a"\nfiles = { "../b" = "C" }\n',
             "folders #1.files",
         ),
-        (GOOD + TALK + '[[folders]]\nname = "a"\nfiles = { ".git/x" = "C" }\n', "folders #1"),
         (
-            GOOD + TALK + '[[edits]]\nat = 1\nevent = "standup"\nkind = "cancel"\n',
+            MEETING + TALK + '[[folders]]\nname = "a"\nfiles = { ".git/x" = "C" }\n',
+            "folders #1",
+        ),
+        (
+            MEETING + TALK + '[[edits]]\nat = 1\nevent = "standup"\nkind = "cancel"\n',
             "talk: edits and kill_daemon_at have instants",
         ),
     ],
@@ -264,7 +241,7 @@ def test_the_earlier_meeting_is_held_once_the_stand_in_is_there() -> None:
 def test_a_missing_recording_is_named_before_anything_begins(tmp_path: Path) -> None:
     """With what to do about it; nothing has been started by then."""
     pytest.importorskip("aiortc", reason="the extra stage isn't installed")
-    scenario = parse_scenario((GOOD + TALK + 'recording = "a/1.opus"\n').encode())
+    scenario = parse_scenario((MEETING + TALK + 'recording = "a/1.opus"\n').encode())
     stage = Stage(scenario, recordings=tmp_path)
     with pytest.raises(PermanentError, match=r"a/1\.opus.*Record it"), stage.open():
         pass
