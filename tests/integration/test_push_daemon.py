@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from locum.cli.asking import _push_row
 from locum.cli.examining import _check_push
+from locum.cli.reporting import _push_row
 from locum.ports import Health
 from locum.rehearsal.configuring import write_config
 from locum.rehearsal.play import _DaemonProcess
