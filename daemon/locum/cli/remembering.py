@@ -1,20 +1,19 @@
 """`locum memory` and `locum ask`: what earlier meetings left, and questions about it.
 
 Everything is shown to the owner alone, and read from the file itself, so that no daemon is
-needed. What changes memory is the daemon's to do, or this command's while none runs.
+needed. What changes memory is in `amending`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json as json_format
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from locum.cli import amending
 from locum.cli.ending import FAILED, epilog
 from locum.cli.places import (
     ConfigOption,
@@ -23,6 +22,7 @@ from locum.cli.places import (
     read_config,
     whereabouts,
 )
+from locum.cli.recalling import counted, lines_as_json, reading_memory, series_called, today
 from locum.cli.terminal import (
     day_and_time,
     heading,
@@ -37,7 +37,7 @@ from locum.errors import PermanentError
 
 if TYPE_CHECKING:
     from locum.core.remembered import Compartment, Remembered
-    from locum.memory import Face, Forgotten, Hit, Memory
+    from locum.memory import Hit, Memory
     from locum.ports import Answer
 
 _SHOW = epilog(
@@ -51,24 +51,6 @@ _SEARCH = epilog(
     "locum memory search --json billing | jq '.[].text'",
     "locum memory search --compartment acme.example roadmap",
     exits="0, 1 nothing was found, or memory can't be read",
-)
-_APPROVE = epilog(
-    "locum memory approve 3f2a9c04b1d7",
-    "locum memory approve 3f2a --undo",
-    exits="0, 1 no line, or more than one, has that id",
-)
-_SETTLE = epilog(
-    "locum memory settle 3f2a9c04b1d7               it is done",
-    "locum memory settle 3f2a --dropped             it won't be done; nobody is told of it",
-    "locum memory settle 3f2a --open                it isn't done, whatever was said",
-    "locum memory settle 3f2a --undo                go by what was said in meetings again",
-    exits="0, 1 no promise, or more than one, has that id",
-)
-_FORGET = epilog(
-    "locum memory forget 3f2a9c04b1d7",
-    'locum memory forget --series "weekly sync" --yes',
-    "locum memory forget --person dana@acme.example",
-    exits="0, 1 nothing, or more than one thing, goes by that name, or it wasn't confirmed",
 )
 _EXPORT = epilog(
     "locum memory export > memory.jsonl",
@@ -102,9 +84,7 @@ def add_to(app: typer.Typer) -> None:
     )
     group.command(epilog=_SHOW)(show)
     group.command(epilog=_SEARCH)(search)
-    group.command(epilog=_APPROVE)(approve)
-    group.command(epilog=_SETTLE)(settle)
-    group.command(epilog=_FORGET)(forget)
+    amending.add_to(group)
     group.command(epilog=_EXPORT)(export)
     app.add_typer(group)
     app.command(epilog=_ASK, short_help="Ask what was said, decided or promised.")(ask)
@@ -127,7 +107,7 @@ def show(
 ) -> None:
     """Show what is known of a series or a person, else what is open."""
     place = whereabouts(config)
-    with _reading(place) as memory:
+    with reading_memory(place) as memory:
         if what is None and person is None:
             _show_all(memory, limit, json=json)
             return
@@ -135,11 +115,11 @@ def show(
             lines = memory.of_person(person, limit=limit)
             lines = tuple(line for line in lines if what is None or _goes_by(line, what))
         else:
-            lines = memory.of_series(_one_series(memory, what or ""), limit=limit)
+            lines = memory.of_series(series_called(memory, what or ""), limit=limit)
         if not lines:
             raise PermanentError(f'Nothing is known of "{person or what}".')
         if json:
-            out_json(_as_json(lines))
+            out_json(lines_as_json(lines))
         else:
             _show_by_meeting(lines)
 
@@ -161,7 +141,7 @@ def _show_all(memory: Memory, limit: int, *, json: bool) -> None:
             }
             for each in series
         ]
-        out_json({"open": _as_json(promises), "series": known})
+        out_json({"open": lines_as_json(promises), "series": known})
         return
     if not series:
         out("Nothing is remembered yet.")
@@ -174,8 +154,8 @@ def _show_all(memory: Memory, limit: int, *, json: bool) -> None:
         [
             (
                 one_line(each.title) or "(no title)",
-                _counted(each.meetings, "meeting"),
-                _counted(each.lines, "line"),
+                counted(each.meetings, "meeting"),
+                counted(each.lines, "line"),
                 f"last {day_and_time(each.at)}",
             )
             for each in series[:limit]
@@ -197,11 +177,7 @@ def _promise_row(line: Remembered) -> tuple[str, ...]:
 def _due(line: Remembered) -> str:
     if line.due is None:
         return ""
-    return f"{'late: ' if line.due < _today() else 'by '}{line.due:%a %d %b %Y}"
-
-
-def _today() -> date:
-    return datetime.now().astimezone().date()
+    return f"{'late: ' if line.due < today() else 'by '}{line.due:%a %d %b %Y}"
 
 
 def _show_by_meeting(lines: Sequence[Remembered]) -> None:
@@ -237,23 +213,12 @@ def _standing(line: Remembered) -> list[str]:
     if line.same_as is not None:
         return [f"as {line.same_as}"]
     state = line.standing.value
-    if state == "open" and line.due is not None and line.due < _today():
+    if state == "open" and line.due is not None and line.due < today():
         state = "late"
     owner = one_line(line.owner or "nobody's")
     by_whom = "by your word" if line.by_hand else ""
     due = _due(line) if state == "open" else ""
     return [each for each in (state, by_whom, owner, due) if each]
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _as_json(lines: Sequence[Remembered]) -> list[dict[str, Any]]:
-    from locum.app.remembering import line_json
-
-    today = _today()
-    return [line_json(line, today) for line in lines]
 
 
 # ── searching and asking ─────────────────────────────────────────────────────────────────
@@ -268,12 +233,12 @@ def search(
     config: ConfigOption = None,
 ) -> None:
     """Find lines by their words, in whatever form; the best come first."""
-    with _reading(whereabouts(config)) as memory:
+    with reading_memory(whereabouts(config)) as memory:
         hits = memory.ranked(
             " ".join(words), compartment=_compartment(compartment), limit=limit
         )
         if json:
-            told = _as_json([hit.line for hit in hits])
+            told = lines_as_json([hit.line for hit in hits])
             out_json(
                 [
                     {"rank": round(hit.rank, 4), **each}
@@ -311,14 +276,14 @@ def ask(
 
     asked = " ".join(question)
     place = whereabouts(config)
-    with _reading(place) as memory, working("Looking for an answer"):
+    with reading_memory(place) as memory, working("Looking for an answer"):
         found, hits, trouble = asyncio.run(
             _answer(memory, place, asked, _compartment(compartment), limit)
         )
     if trouble:
         say(f"The language model gave no answer: {trouble}")
     if json:
-        told = _as_json([hit.line for hit in hits])
+        told = lines_as_json([hit.line for hit in hits])
         out_json(
             {
                 "question": asked,
@@ -368,273 +333,7 @@ def export(*, config: ConfigOption = None) -> None:
     """Print all that is known, a JSON object a line, the oldest first."""
     from locum.app.remembering import line_json
 
-    today = _today()
-    with _reading(whereabouts(config)) as memory, working("Reading memory"):
+    on = today()
+    with reading_memory(whereabouts(config)) as memory, working("Reading memory"):
         for line in memory.every():
-            sys.stdout.write(json_format.dumps(line_json(line, today)) + "\n")
-
-
-# ── changing ─────────────────────────────────────────────────────────────────────────────
-
-
-def approve(
-    *,
-    line: Annotated[str, typer.Argument(metavar="ID", help="A line's id, or how it begins.")],
-    undo: Annotated[bool, typer.Option("--undo", help="Take it back.")] = False,
-    json: JsonOption = False,
-    config: ConfigOption = None,
-) -> None:
-    """Confirm that a line is right; it is marked so wherever it is told."""
-    place = whereabouts(config)
-    with _reading(place) as memory:
-        found = _one_line_by_id(memory, line)
-    _have_done(place, "memory-approve", {"line": found.id, "approved": not undo})
-    if json:
-        out_json({"id": found.id, "approved": not undo})
-    else:
-        out(f"{'Not approved any more' if undo else 'Approved'}: {one_line(found.text)}")
-
-
-def settle(
-    *,
-    line: Annotated[
-        str, typer.Argument(metavar="ID", help="A promise's id, or how it begins.")
-    ],
-    dropped: Annotated[bool, typer.Option("--dropped", help="It won't be done.")] = False,
-    reopened: Annotated[
-        bool, typer.Option("--open", help="It is still, or again, to be done.")
-    ] = False,
-    undo: Annotated[
-        bool, typer.Option("--undo", help="Take back what you said of it.")
-    ] = False,
-    json: JsonOption = False,
-    config: ConfigOption = None,
-) -> None:
-    """Say that a promise is done, dropped, or open, whatever was said of it in meetings.
-
-    Summaries, briefings and the stand-in go by that from now on; an open one can be settled by
-    a later meeting. `locum memory show` lists what is open, with ids.
-    """
-    if dropped + reopened + undo > 1:
-        raise typer.BadParameter("give one of --dropped, --open, --undo; without, it is done")
-    place = whereabouts(config)
-    with _reading(place) as memory:
-        found = _one_line_by_id(memory, line)
-    if found.kind.value != "commitment":
-        raise PermanentError(
-            f'"{one_line(found.text)}" is no promise, and so is never done. '
-            "`locum memory show` lists the promises that are open."
-        )
-    standing = "dropped" if dropped else "open" if reopened else None if undo else "done"
-    _have_done(place, "memory-settle", {"line": found.id, "standing": standing})
-    with _reading(place) as memory:
-        now = _one_line_by_id(memory, found.id)
-    if json:
-        [told] = _as_json([now])
-        out_json(told)
-    else:
-        by = "By what was said in meetings: " if undo else ""
-        state = now.standing.value
-        out(f"{by}{state if by else state.capitalize()}: {one_line(now.text)}")
-
-
-def forget(
-    *,
-    line: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="A line's id, or how it begins.")
-    ] = None,
-    meeting: Annotated[
-        str | None, typer.Option(metavar="KEY", help="All of one meeting, for ever.")
-    ] = None,
-    series: Annotated[
-        str | None, typer.Option(metavar="WHAT", help="All meetings of a series until now.")
-    ] = None,
-    person: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WHO",
-            help="What somebody said, owns or is named in until now: address or name.",
-        ),
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
-    json: JsonOption = False,
-    config: ConfigOption = None,
-) -> None:
-    """Delete lines for good: a memory made anew stays without them.
-
-    Summaries that were filed keep what they say, and so does the ledger: delete those where
-    they are.
-    """
-    given = [each for each in (line, meeting, series, person) if each is not None]
-    if len(given) != 1:
-        raise typer.BadParameter("name one of: an ID, --meeting, --series, --person")
-    place = whereabouts(config)
-    with _reading(place) as memory:
-        args, what = _to_forget(memory, line, meeting, series, person)
-    if not yes and not _confirmed(what):
-        say("Nothing was forgotten.")
-        raise typer.Exit(FAILED)
-    done = _have_done(place, "memory-forget", args)
-    if json:
-        out_json(dict(done))
-    else:
-        out(f"Forgot {_counted(int(done['lines']), 'line')}: {what}.")
-
-
-def _confirmed(what: str) -> bool:
-    if not sys.stdin.isatty():
-        say("Nobody is here to be asked; say it with --yes.")
-        return False
-    return typer.confirm(f"Forget {what}?", err=True)
-
-
-def _to_forget(
-    memory: Memory,
-    line: str | None,
-    meeting: str | None,
-    series: str | None,
-    person: str | None,
-) -> tuple[dict[str, Any], str]:
-    """Answer what the daemon is to be asked, and the same in words.
-
-    Raises:
-        PermanentError: Nothing, or more than one thing, goes by that name.
-    """
-    if line is not None:
-        found = _one_line_by_id(memory, line)
-        return {"line": found.id}, f'the line "{one_line(found.text)}"'
-    if meeting is not None:
-        # One of which nothing is known yet may be forgotten ahead.
-        known = memory.of_meeting(_meeting_key(meeting))
-        title = one_line(known[0].title) if known else meeting
-        return {"meeting": meeting}, f"{_counted(len(known), 'line')} of {title}"
-    if series is not None:
-        key = _one_series(memory, series)
-        return {"series": key}, f'all of the series "{one_line(series)}"'
-    faces = _one_person(memory, person or "")
-    shown = "; ".join(" ".join(each for each in face if each) for face in faces)
-    return {"person": [list(face) for face in faces]}, f"what {one_line(shown)} said or owns"
-
-
-def _meeting_key(text: str) -> Any:
-    from locum.core.model import MeetingKey
-
-    return MeetingKey(text)
-
-
-def _one_line_by_id(memory: Memory, text: str) -> Remembered:
-    found = memory.line(text.strip()) if text.strip() else ()
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise PermanentError(f'No line has the id "{text}". `locum memory show` tells the ids.')
-    ids = ", ".join(each.id for each in found[:5])
-    raise PermanentError(f"{len(found)} lines or more fit; write more of the id: {ids}")
-
-
-def _one_series(memory: Memory, text: str) -> Any:
-    known = memory.series()
-    wanted = text.casefold()
-    found = [each for each in known if each.key == text] or [
-        each for each in known if wanted in each.title.casefold()
-    ]
-    if len(found) == 1:
-        return found[0].key
-    if not found:
-        raise PermanentError(
-            f'No series that is remembered is called "{text}". `locum memory show` lists them.'
-        )
-    names = "; ".join(f'"{one_line(each.title)}": {each.key}' for each in found[:5])
-    raise PermanentError(f"{len(found)} series fit; name one by its key: {names}")
-
-
-def _one_person(memory: Memory, text: str) -> list[Face]:
-    """Answer all faces of one person: those that share a name or an address.
-
-    Raises:
-        PermanentError: Nobody, or more than one, goes by that name.
-    """
-    found = memory.faces(text)
-    if not found:
-        raise PermanentError(f'Memory knows nobody called "{text}".')
-    people = _grouped(found)
-    if len(people) == 1:
-        return people[0]
-    names = "; ".join(" ".join(each for each in person[0] if each) for person in people[:5])
-    raise PermanentError(
-        f"{len(people)} people fit; name one in full, or by address: {one_line(names)}"
-    )
-
-
-def _grouped(faces: Sequence[Face]) -> list[list[Face]]:
-    groups: list[list[Face]] = []
-    for face in faces:
-        keys = {key for key in face if key}
-        joined = [g for g in groups if keys & {key for each in g for key in each if key}]
-        merged = [each for group in joined for each in group] + [face]
-        groups = [g for g in groups if g not in joined] + [merged]
-    return groups
-
-
-# ── the file and the daemon ──────────────────────────────────────────────────────────────
-
-
-@contextlib.contextmanager
-def _reading(place: Whereabouts) -> Iterator[Memory]:
-    """Open memory to read it.
-
-    Raises:
-        PermanentError: There is none yet.
-        LocumError: It can't be read.
-    """
-    from locum.app.remembering import read_memory
-
-    memory = read_memory(place.state)
-    if memory is None:
-        raise PermanentError(
-            f"Nothing is remembered yet: there is no memory in {place.state}. "
-            "It begins with the first meeting that is written up."
-        )
-    try:
-        yield memory
-    finally:
-        memory.close()
-
-
-def _have_done(place: Whereabouts, command: str, args: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Have the daemon change memory; where none runs, do it here, under its lock."""
-    from locum.control import DaemonNotRunningError
-
-    try:
-        return place.call(command, args)
-    except DaemonNotRunningError:
-        return _do_here(place, command, args)
-
-
-def _do_here(place: Whereabouts, command: str, args: Mapping[str, Any]) -> Mapping[str, Any]:
-    from locum.app.parts import clock_of
-    from locum.app.remembering import Remembering, memory_of
-    from locum.core.remembered import LineId
-    from locum.ledger import StateLock
-
-    loaded = read_config(place.config)
-    lock = StateLock(place.state)
-    try:
-        config = loaded.config
-        remembering = Remembering(place.state, None, clock_of(config), memory_of(config))
-        try:
-            if remembering.problem is not None:
-                raise remembering.problem
-            if command == "memory-approve":
-                line, approved = LineId(args["line"]), bool(args["approved"])
-                remembering.approve(line, approved=approved)
-                return {}
-            if command == "memory-settle":
-                remembering.settle(args)
-                return {}
-            done: Forgotten = remembering.forget(args)
-            return {"lines": done.lines, "sentences": done.sentences}
-        finally:
-            remembering.close()
-    finally:
-        lock.release()
+            sys.stdout.write(json_format.dumps(line_json(line, on)) + "\n")
