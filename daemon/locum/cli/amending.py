@@ -92,7 +92,7 @@ def settle(
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Say that a promise is done, dropped, or open, whatever was said of it in meetings.
+    """Say that a promise is done, dropped or open, whatever meetings say.
 
     Summaries, briefings and the stand-in go by that from now on; an open one can be settled by
     a later meeting. `locum memory show` lists what is open, with ids.

@@ -78,7 +78,7 @@ _CompartmentOption = Annotated[
 def add_to(app: typer.Typer) -> None:
     group = typer.Typer(
         name="memory",
-        help="Show, search, confirm, settle and forget what earlier meetings left.",
+        help="Show, search, settle and forget what earlier meetings left.",
         no_args_is_help=True,
         rich_markup_mode=None,
     )
