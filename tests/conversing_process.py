@@ -22,7 +22,7 @@ from typing import Any
 
 from locum.core.speech import Sound, Spoken
 from locum.core.talk import Line
-from locum.ears.hearing import Hearing
+from locum.ears.hearing import Hearing, Listening
 from locum.ports import (
     Admitted,
     Aloud,
@@ -30,6 +30,7 @@ from locum.ports import (
     HeardSound,
     MeetingSession,
     Prompted,
+    Recognizer,
     Roster,
     Thought,
 )
@@ -58,6 +59,7 @@ class Wanted:
     mode: str = "converse"
     called: str = ""  #: By what name too.
     smart_turn: str = ""  #: The model's file, to use smart-turn.
+    moonshine: str = ""  #: The model's folder, to hear with Moonshine.
     first_token_s: float = 0.2
     first_sound_s: float = 0.1
 
@@ -295,6 +297,9 @@ class MarkedEndpointer:
     def close(self) -> None:
         self._endpointer.close()
 
+    def by_words(self, text: str) -> float:
+        return self._endpointer.by_words(text)
+
     async def certainty(self, sound: Sound, text: str) -> float:
         asked = time.monotonic()
         answer = await self._endpointer.certainty(sound, text)
@@ -309,26 +314,31 @@ async def converse(session: Any, wanted: Wanted) -> None:
     from locum.core.calling import Names
     from locum.core.transcript import Source
     from locum.ears.endpointing import WordsAndTone
+    from locum.ears.moonshine import MoonshineRecognizer
     from locum.ears.smart_turn import SmartTurn
     from locum.ears.sphinx import SphinxRecognizer
 
-    words = WordsAndTone(trust=0.4)
+    words = WordsAndTone(trust=1.0 if wanted.moonshine else 0.4)
     endpointer: Endpointer = words
     if wanted.smart_turn:
         endpointer = SmartTurn(Path(wanted.smart_turn), words)
-    recognizer = SphinxRecognizer()
+    recognizer: Recognizer = SphinxRecognizer()
+    listening = Listening()
+    if wanted.moonshine:
+        recognizer = MoonshineRecognizer(lambda: Path(wanted.moonshine))
+        listening = Listening(partial=timedelta(milliseconds=640))
     voice = StandInVoice(wanted.first_sound_s)
     conversation = Conversation(
         MarkedSession(session),
         voice=voice,
         mind=StandInMind(wanted.first_token_s),
-        hearing=MarkedHearing(recognizer),
+        hearing=MarkedHearing(recognizer, listening),
         endpointer=MarkedEndpointer(endpointer),
         settings=Settings(
             Names.of(TILE, "Alex Winter", also=(wanted.called,) if wanted.called else ()),
             "Alex Winter",
             lambda _: "I am an AI stand-in.",
-            source=Source.ROUGH,
+            source=Source.EARS if wanted.moonshine else Source.ROUGH,
         ),
         clock=SystemClock(),
         tell=lambda remark: mark("told", kind=type(remark).__name__, text=str(remark)[:300]),

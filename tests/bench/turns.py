@@ -4,15 +4,20 @@ A persona of our own engine (a real Chromium, as `locum attend` runs it) in a ro
 with people who play recordings, and a listener, one more participant, who takes the times; see
 `tests.bench.room`. The ends of their speech are marked by hand. Declared stand-ins: a model whose
 first token takes 200 ms, and a voice (espeak-ng) whose first sound takes 100 ms. What hears is
-pocketsphinx; whoever listens for the bench isn't counted among those in the room.
+Moonshine, and smart-turn has a say in when a turn is over: both are pulled into ~/.cache/locum, as
+`locum models pull` does. Where that can't be, or with `--fresh`, it is what a fresh machine has,
+pocketsphinx and no model. Whoever listens for the bench isn't counted among those in the room.
 
 Each row is `name value unit`:
 
     pair.…   a room of two; six.… six others who take turns
+    pair.warm.…        requests, and answers to what the persona has asked
+    pair.stated.…      statements that ask for nothing: their speakers are left time to go on
     …end_to_sound_…    from a person's last sound to our first one, received
     …end_to_say_…      the same, inside: until the first piece is handed to the page
     where.…            when what had happened, after a person's last sound (medians)
-    cut_in.…           our sound in a pause of 0.3 to 1.5 s of a turn that goes on
+    cut_in.…           our sound in a pause of 0.3 to 1.5 s of a turn that goes on: people's own
+                       pauses (natural), silence put between two words (drawn_out), and both
     barge_in.…         from an interruption's first sound to our silence, received
     lips.…             mouth against sound in a long answer (positive: picture late)
     …cores_…           of the session's whole process tree
@@ -27,13 +32,16 @@ import os
 import random
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from locum.ears import moonshine, smart_turn
+from locum.errors import LocumError
+from locum.models.pulling import pull
 from tests.bench.presence import Spent
 from tests.bench.room import NOBODY, ROOM, Played, Rig, RigError, Teller, rig
 from tests.presence_process import TILE
@@ -48,6 +56,7 @@ _ANSWERED_WITHIN_S = 4.0
 _LONGEST_ANSWER_S = 25.0
 _EARLY_S = 0.03
 _SHORT = "Yes, that is right."
+_ASKING = "Yes, that is right. And what else?"
 _LONG = (
     "Yes, I have looked at that. Papa made about a half of a far bigger mark above, and Emma may "
     "map a farm, so the numbers are better than they were. We may also move the rest of it to "
@@ -55,12 +64,13 @@ _LONG = (
 )
 
 _QUESTIONS = (
-    "please-try-again", "goforward", "vm-enter-num-to-call", "austen-0880", "cards-003",
-    "check-number-dial-again", "something", "conf-getpin", "austen-0930", "cards-005",
-    "pls-hold-while-try", "cards-001", "please-try-call-later", "numbers", "conf-getconfno",
-    "austen-0920",
+    "please-try-again", "goforward", "vm-enter-num-to-call", "cards-003",
+    "check-number-dial-again", "something", "conf-getpin", "cards-005", "pls-hold-while-try",
+    "cards-001", "please-try-call-later", "numbers", "conf-getconfno", "cards-002",
 )  # fmt: skip
-"""Requests, statements, and bare answers, of eight speakers."""
+"""Requests, and bare answers, of seven speakers."""
+_STATEMENTS = ("austen-0880", "austen-0930", "austen-0920", "austen-0890")
+_DRAWN_OUT = ("goforward", "cards-002", "cards-005", "austen-0890", "jfk")
 _INTERRUPTIONS = ("goforward", "cards-003", "austen-0880", "something")
 
 Row = tuple[str, float, str]
@@ -183,29 +193,57 @@ class Pauses:
     count: int = 0
     cut: int = 0
 
-    def rows(self) -> Iterator[Row]:
-        yield "cut_in.pauses", self.count, ""
-        yield "cut_in.cut", self.cut, ""
+    def __add__(self, other: Pauses) -> Pauses:
+        return Pauses(self.count + other.count, self.cut + other.cut)
+
+    def rows(self, name: str) -> Iterator[Row]:
+        yield f"{name}.pauses", self.count, ""
+        yield f"{name}.cut", self.cut, ""
         if self.count:
-            yield "cut_in.share", 100 * self.cut / self.count, "%"
+            yield f"{name}.share", 100 * self.cut / self.count, "%"
 
 
-async def pauses(room: Rig, persona: Persona, told: Sequence[Recording]) -> Pauses:
+@dataclass(frozen=True)
+class Paused:
+    """A recording, and which of its silences count: (begin, end) in its seconds."""
+
+    recording: Recording
+    silences: tuple[tuple[float, float], ...]
+
+
+def natural(names: Sequence[str]) -> Iterator[Paused]:
+    for name in names:
+        each = recordings()[name]
+        yield Paused(each, each.pauses)
+
+
+def drawn_out(names: Sequence[str], seed: int) -> Iterator[Paused]:
+    """Give recordings with silence between two words, at each joint that is marked in them."""
+    drawn, known = random.Random(seed), recordings()
+    for name in names:
+        for joint, (at, _) in enumerate(known[name].joints):
+            longer = known[name].drawn_out(joint, drawn.uniform(0.3, 1.5))
+            yield Paused(longer, tuple(each for each in longer.pauses if each[0] == at))
+
+
+async def pauses(room: Rig, persona: Persona, told: Iterable[Paused]) -> Pauses:
     found = Pauses()
     for each in told:
-        played = await room.play(each.with_tail(_TAIL_S))
+        played = await room.play(each.recording.with_tail(_TAIL_S))
         await until(played.end)
         await persona.said(played.end, _ANSWERED_WITHIN_S)
         await asyncio.sleep(0.5)
         track = room.listener.persona
-        for (_, begin), (end, _) in zip(played.stretches, played.stretches[1:], strict=False):
+        for begin, end in each.silences:
             if not 0.3 <= end - begin <= 1.5:
                 continue
             found.count += 1
             onset = track.onset(played.at(begin), played.at(end))
             if onset is not None and not track.loud(played.at(begin) - 0.1, played.at(begin)):
                 found.cut += 1
-                progress(f"cut into {each.name} at {begin:.2f} s, {end - begin:.2f} s long")
+                progress(
+                    f"cut into {each.recording.name} at {begin:.2f} s for {end - begin:.2f} s"
+                )
     return found
 
 
@@ -263,8 +301,11 @@ class Plan:
     turns: int
     interruptions: int
     told: tuple[str, ...]
+    drawn_out: tuple[str, ...]
+    stated: int
     six: int
     rooms: tuple[int, ...] = (1, 6)
+    moonshine: str = ""
     smart_turn: str = ""
     width: int = 1280
     height: int = 720
@@ -283,6 +324,7 @@ async def in_room(
             "folder": str(folder / "home"),
             "width": plan.width,
             "height": plan.height,
+            "moonshine": plan.moonshine,
             "smart_turn": plan.smart_turn,
             "called": called,
         }
@@ -300,7 +342,7 @@ async def in_room(
 
 async def pair(room: Rig, persona: Persona, plan: Plan) -> list[Row]:
     known = recordings()
-    await persona.answers(_SHORT)
+    await persona.answers(_ASKING)
     cold = await turns(room, persona, [known["goforward"]], 1, 0)
     questions = [known[_QUESTIONS[n % len(_QUESTIONS)]] for n in range(plan.turns)]
     before = Spent.of(persona.body.pid)
@@ -312,7 +354,13 @@ async def pair(room: Rig, persona: Persona, plan: Plan) -> list[Row]:
         for name, values in warm.where.items()
     ]
     rows += [*_cores("pair", cores)]
-    rows += (await pauses(room, persona, [known[name] for name in plan.told])).rows()
+    await persona.answers(_SHORT)
+    told = [known[_STATEMENTS[n % len(_STATEMENTS)]] for n in range(plan.stated + 1)]
+    rows += (await turns(room, persona, told, 1, 6)).rows("pair.stated")
+    by_nature = await pauses(room, persona, natural(plan.told))
+    by_hand = await pauses(room, persona, drawn_out(plan.drawn_out, 7))
+    rows += [*by_nature.rows("cut_in.natural"), *by_hand.rows("cut_in.drawn_out")]
+    rows += (by_nature + by_hand).rows("cut_in")
     rows += (await interruptions(room, persona, plan.interruptions, 2)).rows()
     room.listener.look_at(TILE)
     await persona.answers(_LONG)
@@ -352,6 +400,17 @@ async def six(room: Rig, persona: Persona, plan: Plan) -> list[Row]:
     return [*rows, ("six.answered_without_being_called", len(aside.received) + aside.early, "")]
 
 
+def _pulled(model: str, file: str = "") -> str:
+    """Answer where a model lies, pulling it if need be; empty if it can't be had."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    try:
+        folder = pull(Path(cache) / "locum", model, tell=progress).folder
+    except LocumError as error:
+        progress(f"without {model}: {error}")
+        return ""
+    return str(folder / file)
+
+
 def progress(text: str) -> None:
     print(f"# {text}", file=sys.stderr, flush=True)
 
@@ -374,7 +433,9 @@ def main() -> None:
     """Print one `name value unit` a line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a few of each, in a minute")
-    parser.add_argument("--smart-turn", default="", help="smart-turn's pulled file")
+    parser.add_argument(
+        "--fresh", action="store_true", help="with what a fresh machine has: pull no model"
+    )
     parser.add_argument(
         "--rooms",
         type=int,
@@ -389,9 +450,12 @@ def main() -> None:
         turns=6 if given.quick else 30,
         interruptions=2 if given.quick else 7,
         told=("jfk",) if given.quick else ("jfk", "two-cities"),
+        drawn_out=("goforward",) if given.quick else _DRAWN_OUT,
+        stated=1 if given.quick else 4,
         six=6,
         rooms=rooms,
-        smart_turn=given.smart_turn,
+        moonshine="" if given.fresh else _pulled(moonshine.MODEL),
+        smart_turn="" if given.fresh else _pulled(smart_turn.MODEL, smart_turn.FILE),
     )
     asyncio.run(measured(plan))
 

@@ -51,7 +51,22 @@ def test_the_surer_the_shorter_is_the_wait(one: float, other: float) -> None:
     """Never below the least, never above the most, and never longer for being surer."""
     timings = Timings()
     less, more = (wait_for(each, timings) for each in sorted((one, other)))
-    assert timings.wait_if_sure <= more <= less <= timings.wait_if_unsure
+    assert timings.waits[-1][1] <= more <= less <= timings.waits[0][1]
+
+
+def test_who_only_states_something_is_waited_for() -> None:
+    """However finished it sounds; and no shorter than where nobody can tell."""
+    timings = Timings()
+    assert wait_for(1.0, timings, expects=False) == timings.wait_if_stated
+    assert wait_for(0.0, timings, expects=False) == wait_for(0.0, timings)
+
+
+def test_waits_follow_their_table() -> None:
+    """At each certainty of the table as it stands there, and half-way in the middle."""
+    timings = Timings()
+    assert [wait_for(at, timings) for at, _ in timings.waits] == [w for _, w in timings.waits]
+    (low, long), (high, short) = timings.waits[:2]
+    assert wait_for((low + high) / 2, timings) == (long + short) / 2
 
 
 @pytest.mark.parametrize(

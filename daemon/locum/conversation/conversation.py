@@ -292,7 +292,7 @@ class Conversation:
         turn.for_us = ours is not None
         # Of words that are half wrong one can't tell whether they ask.
         rough = self._settings.source is Source.ROUGH
-        turn.expects = rough or (ours is not None and ours.expected)
+        turn.expects = rough or ours is None or ours.expected
         return ours
 
     def _resumed(self, turn: Turn) -> None:

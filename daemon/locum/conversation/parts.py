@@ -52,9 +52,9 @@ class Hearing(Protocol):
 class Timings:
     """How long things may take, or must. Measured where nothing else is said."""
 
-    guess_after: timedelta = 64 * _MS
+    guess_after: timedelta = 48 * _MS
     """Quiet, by loudness, after which the words so far are fetched, the endpointer is asked for
-    the first time, and an answer is thought ahead if it is plausible that this is the end. Four
+    the first time, and an answer is thought ahead if it is plausible that this is the end. Three
     frames: on recorded people a shorter quiet is a plosive's more often than not."""
     words_within: timedelta = 200 * _MS
     """How long the words so far are waited for: a recogniser that keeps up has them in 20 ms."""
@@ -65,16 +65,19 @@ class Timings:
     thought in vain is bounded by `speculations_a_turn` and `speculations_a_minute`."""
     ask_every: timedelta = 128 * _MS
     """… and again: asking once gave waits of 3 s, asking again 380 to 440 ms (measured)."""
-    wait_if_sure: timedelta = 250 * _MS
-    """Silence that ends a turn which surely sounds finished; shorter gaps are ordinary."""
-    wait_if_unsure: timedelta = 1600 * _MS
-    """… and one that surely doesn't: nearly all pauses inside turns are shorter."""
+    waits: tuple[tuple[float, timedelta], ...] = (
+        (0.2, 1600 * _MS),
+        (0.35, 750 * _MS),
+        (0.65, 550 * _MS),
+        (0.85, 350 * _MS),
+    )
+    """Silence that ends a turn which is over with this certainty, and on straight lines between.
+    The longest: nearly all pauses inside turns are shorter. The shortest costs nothing: so long
+    it takes to think of something. What lies between was set on recorded people, for the least
+    waiting at what is cut into (`tests.bench.endpointers`)."""
     wait_if_stated: timedelta = 1300 * _MS
     """… and one that is whole, but asks for nothing: most who tell something pause between two
     sentences for less, which sound as finished as the last."""
-    sure_from: float = 0.6
-    """The certainty from which on the shorter wait holds; below, it grows steeply. Of the settings
-    tried on recorded people, these waited least for what they cut into (`tests.bench.endpointers`)."""
     linger: timedelta = 600 * _MS
     """How long thinking may take before something is said for it."""
     look_every: timedelta = 16 * _MS

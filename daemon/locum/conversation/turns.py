@@ -49,8 +49,13 @@ def wait_for(certainty: float, timings: Timings, *, expects: bool = True) -> tim
 
     `expects`: its speaker waits for an answer.
     """
-    share = 1.0 - min(max(certainty, 0.0) / timings.sure_from, 1.0) ** 3
-    wait = timings.wait_if_sure + share * (timings.wait_if_unsure - timings.wait_if_sure)
+    below, wait = timings.waits[0]
+    for above, shorter in timings.waits:
+        if certainty < above:
+            share = max(certainty - below, 0.0) / (above - below) if above > below else 0.0
+            wait += share * (shorter - wait)
+            break
+        below, wait = above, shorter
     return wait if expects else max(wait, timings.wait_if_stated)
 
 
@@ -150,6 +155,10 @@ class Turns:
         while True:
             turn.text = await self._guess(turn) or turn.text
             turn.speaker = hearing.speaker(turn.track) or turn.speaker
+            if turn.text and self._endpointer.by_words(turn.text) >= 0:
+                # To think ahead, words that may be whole are enough: how they sound takes longer.
+                turn.certainty = max(turn.certainty, timings.plausible_from)
+                self._hooks.paused(turn)
             turn.certainty = await self._ask(turn)
             self._hooks.paused(turn)
             wait = wait_for(turn.certainty, timings, expects=turn.expects)

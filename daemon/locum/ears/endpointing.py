@@ -48,13 +48,19 @@ _STATED = -0.5
 """A statement is whole, and still its speaker may go on: nobody was asked anything."""
 _SHORT_ANSWER = 1.0
 
+_SENTENCE_END = re.compile(r"(?<=[.?!])\s+")
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|\d+")
 
 
 def blended(by_sound: float, words: float) -> float:
     """Move a certainty by what the words say: `words` is in log-odds, 0 where they say nothing."""
-    bounded = min(max(by_sound, 0.01), 0.99)
-    return 1 / (1 + math.exp(-(math.log(bounded / (1 - bounded)) + words)))
+    return 1 / (1 + math.exp(-(odds(by_sound) + words)))
+
+
+def odds(certainty: float) -> float:
+    """Answer a certainty in log-odds; none is taken for surer than 99 %."""
+    bounded = min(max(certainty, 0.01), 0.99)
+    return math.log(bounded / (1 - bounded))
 
 
 class WordsAndTone:
@@ -80,7 +86,7 @@ class WordsAndTone:
         """See `ports.Endpointer`: it holds nothing."""
 
     def by_words(self, text: str) -> float:
-        """Answer what the words say, in log-odds: positive that the turn is over."""
+        """See `ports.Endpointer`."""
         return self._trust * words_evidence(text)
 
 
@@ -183,15 +189,16 @@ _SHORTEST_WITH_MAIN_CLAUSE = 7
 def words_evidence(text: str) -> float:
     """Answer what words say of whether they are all, in log-odds: 0 where they say nothing.
 
-    Punctuation counts where there is some; most recognisers of live speech give none.
+    Of several sentences the last counts. A comma at the very end says nothing: recognisers put
+    one where the sound breaks off.
     """
-    bare = text.rstrip(" \"'”»)").lower()
+    bare = _SENTENCE_END.split(text.rstrip(" ,\"'”»)"))[-1].lower()
     words = _WORD.findall(bare.replace("’", "'"))
     if not words:
         return 0.0
     if words[-1] in _FILLERS:
         return _GOES_ON
-    if bare.endswith(("…", "...", "-", "–", "—", ",", ":", ";")):
+    if bare.endswith(("…", "...", "-", "–", "—", ":", ";")):
         return _MAY_GO_ON
     if bare.endswith("?") or (_asks(words) and words[-1] not in _LINKS):
         return _ASKED  # Also on "for" or "is": "What are you waiting for".

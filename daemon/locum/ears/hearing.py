@@ -102,6 +102,8 @@ class Hearing:
 
         Our own voice, come back from a loudspeaker, gives none of these.
         """
+        # The first to speak doesn't wait until a model is read.
+        self._around.warm()
         self._tasks.start("listen", self._listen(sounds))
         try:
             while (happened := await self._happened.get()) is not None:
@@ -177,6 +179,8 @@ class Hearing:
             if track.words is not None:
                 await track.words.aclose()
                 track.words = None
+        if (spare := self._around.spare()) is not None:
+            await spare.aclose()
         self._tracks.clear()
 
     # ── listening ────────────────────────────────────────────────────────────────────────
@@ -231,6 +235,7 @@ class _Around:
         self._recognizer = recognizer
         self._tracks = tracks
         self._evicted: list[Words] = []
+        self._spare: Words | None = None
         self._echoes: Echoes | None = None
         self._rooms: dict[str, Room] = {}
         self._captions: deque[_Kept] = deque(maxlen=_CAPTIONS_KEPT)
@@ -262,7 +267,18 @@ class _Around:
                 return None
             self._evicted.append(idlest.words)
             idlest.words = None
-        return Words(self._recognizer, self._settings.hints)
+        return self.spare() or Words(self._recognizer, self._settings.hints)
+
+    def warm(self) -> None:
+        """Open a stream for whoever speaks first."""
+        if self._recognizer is not None:
+            self._spare = Words(self._recognizer, self._settings.hints)
+            self._spare.open()
+
+    def spare(self) -> Words | None:
+        """Answer the stream that was opened ahead, once."""
+        spare, self._spare = self._spare, None
+        return spare
 
     def evicted(self) -> list[Words]:
         """Answer the streams that are to be closed, once."""

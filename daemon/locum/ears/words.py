@@ -55,9 +55,10 @@ class Words:
             self._lost = True
         # Else it is opened already, or waits until it may be tried again.
         if self._stream is None:
-            self._open()
+            self.open()
 
-    def _open(self) -> None:
+    def open(self) -> None:
+        """Open a stream, unless one is being opened, or was refused a moment ago."""
         loop = asyncio.get_running_loop()
         if self._opening is None and loop.time() >= self._retry_at:
             self._opening = loop.create_task(self._opened())

@@ -69,6 +69,10 @@ class Endpointer(Protocol):
     @property
     def name(self) -> str: ...
 
+    def by_words(self, text: str) -> float:
+        """Answer what the words alone say, at once: log-odds, positive that the turn is over."""
+        ...
+
     async def certainty(self, sound: Sound, text: str) -> float:
         """Answer how sure it is, from 0 to 1, that the turn is over.
 

@@ -4,7 +4,7 @@
 // pieces meet. A piece that comes too late moves what follows: a gap is heard, no word is lost.
 
 const RATE = 48000;
-const SHORTEST_LEAD = 0.06 * RATE; // Between a first piece's arrival and its sound.
+const SHORTEST_LEAD = 0.03 * RATE; // Between a first piece's arrival and its sound.
 const LONGEST_LEAD = 0.3 * RATE;
 const MARGIN = 0.012 * RATE; // The clock moves in steps of about that.
 const HUSH_S = 0.008; // A cut would click.
