@@ -87,18 +87,15 @@ def _check_size(part: Part, size: int) -> None:
 class _Bounded(gzip.GzipFile):
     """What comes out of a gzip file, as tarfile reads it: forwards, a little at once, to an end.
 
-    tarfile believes a header in how much it is to read or skip, be it more than there is or less
-    than nothing, and then reads on for ever (as in CVE-2025-8194).
+    tarfile believes a header in how much it is to read or skip; in one less than nothing it read
+    the same header for ever (CVE-2025-8194).
     """
 
     def read(self, size: int | None = -1) -> bytes:
         if size is None or not 0 <= size <= _LARGEST_HEADER:
             raise tarfile.ReadError(f"a header of {size} bytes")
         self._check(self.tell() + size)
-        found = super().read(size)
-        if size and not found:
-            raise tarfile.ReadError("it ends early")
-        return found
+        return super().read(size)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         if whence == os.SEEK_SET:  # Any other is `tell`.
