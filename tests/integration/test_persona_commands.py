@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 import locum
 from locum.cli.root import app
 from locum.core.secret import Secret
+from locum.persona.voices import Clone, keep_clone
 from locum.rehearsal.clock import HandClock
 from locum.rehearsal.face import face_png
 from locum.rehearsal.pikastream import PikaSettings, PikaStage, pikastream_app
@@ -353,6 +354,38 @@ def test_a_voice_waits_for_its_consent(
     assert cloned["engine"] == "pika"
     assert cloned["sample"] == hash_of(own_home / ".local/state/locum/personas/robin/voice.wav")
     assert told("show", "robin")["voices"][0]["voice_id"] == cloned["voice_id"]
+
+
+def test_a_voice_that_is_taken_back_leaves_no_state(
+    own_home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What a model read of the recording is deleted with the consent, and what stays is said."""
+    from locum.persona import recording
+
+    monkeypatch.setattr(recording, "has_ffmpeg", lambda: False)
+    folder = Path(does("new", "robin", *WORDS).stdout.strip())
+    tone(tmp_path / "me.wav")
+    does("voice", "clone", "robin", "me.wav", "--later")
+    sample = hash_of(folder / "voice.wav")
+    voices = own_home / ".local/state/locum/voices"
+    voices.mkdir()
+    kept = voices / f"pocket-0123456789abcdef-{sample}.safetensors"
+    kept.touch()
+    does("consent", "robin", "--person", "Alex", "--how", "said so", "--yes")
+    does("consent", "robin", "--show")
+    assert kept.exists()
+    clone = Clone("pika", "voice_robin_1", sample, cloned_at=NOW, used_at=NOW)
+    keep_clone(folder, clone)
+
+    said = does("consent", "robin", "--revoke").stderr
+
+    assert not kept.exists()
+    assert "(1 in all)" in said
+    assert f"The recording stays, with its versions, until you delete {folder}" in said
+    assert "The clone voice_robin_1 at pika" in said
+    kept.touch()
+    does("consent", "robin", "--show", code=3)
+    assert not kept.exists()
 
 
 def tone(path: Path, seconds: int = 12, rate: int = 16_000) -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from locum.app.personas import PersonaKeeper, findings, report, standings_of
 from locum.core.model import Code, Phase
+from locum.persona.folder import read_snapshot
+from locum.persona.states import states_home
 from locum.persona.voices import Clone, clones_of, keep_clone
 from locum.ports import Health
 from locum.rehearsal.face import face_png
@@ -150,6 +152,31 @@ async def test_who_may_not_go_isn_t_planned(rig: DaemonRig, home: Household) -> 
     await watching.look()
 
     await until(lambda: rig.records() and rig.record.phase is Phase.LIVE)
+
+
+@pytest.mark.anyio
+async def test_the_daemon_keeps_no_voice_beyond_its_consent(
+    rig: DaemonRig, home: Household
+) -> None:
+    """What a model read of a recording is gone once its time is up, though nobody speaks."""
+    home.make(voice="cloned")
+    home.consent(now=rig.clock.now(), days=30)
+    folder = rig.folder / "elsewhere" / "robin"
+    folder.parent.mkdir()
+    home.folder().rename(folder)
+    rig.personas = {"robin": read_snapshot(folder).card}
+    rig.boot()
+    watching = keeper(rig, home)
+    states_home(home.state).mkdir()
+    kept = states_home(home.state) / f"pocket-0-{hash_of(folder / 'voice.wav')}.safetensors"
+    kept.touch()
+
+    await watching.look()
+    assert kept.exists()
+
+    rig.clock.run_on(after=timedelta(days=31))
+    await watching.look()
+    assert not kept.exists()
 
 
 @pytest.mark.anyio

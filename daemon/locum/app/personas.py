@@ -22,6 +22,7 @@ from locum.errors import LocumError
 from locum.persona import PersonaCard, Wardrobe
 from locum.persona.folder import is_drawn_by_locum, read_snapshot
 from locum.persona.rigging.store import RigStore
+from locum.persona.states import forget_unconsented
 from locum.persona.versions import newest_version
 from locum.persona.voices import LIFETIME, Clone, clones_of
 from locum.persona.wardrobe import ageing_clones, stamps_of, standing_of
@@ -194,6 +195,8 @@ class PersonaKeeper:
         self, personas: dict[str, PersonaCard], stamps: dict[str, object]
     ) -> tuple[dict[str, PersonaCard], dict[str, object], dict[str, Standing]] | None:
         now = self.clock.now()
+        folders = (card.folder for card in personas.values() if card.folder is not None)
+        forget_unconsented(self.state, now, folders)
         self._warn_of_age(personas, now)
         changed = {
             name: stamp

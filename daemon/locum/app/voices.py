@@ -27,6 +27,7 @@ from locum.keys import KeyPlace
 from locum.models import find_model
 from locum.persona import PersonaCard
 from locum.persona.lending import LentVoice
+from locum.persona.states import states_home
 from locum.ports import Clock, Finding, Voice, VoiceSampler
 from locum.voices.elevenlabs import ElevenLabsVoice
 from locum.voices.espeak import EspeakVoice
@@ -99,7 +100,7 @@ class VoiceMaker:
         settings = PocketSettings(
             table.model,
             None if is_ours else lambda: find_model(self.state, table.model),
-            cache=self.state / "voices",
+            cache=states_home(self.state),
             voice=table.voice,
             quantized=table.quantized,
         )

@@ -152,6 +152,9 @@ def consent(  # noqa: PLR0913 - One option a word of the statement.
     and not changed since. It doesn't prove that the person agreed: for that, --how says where
     their own word is found, and a spoken passcode can be kept beside it. No machine checks that
     here yet; somebody has to listen (--heard-by).
+
+    What models have read a recorded voice into is kept only as long as its consent counts: taken
+    back or at its end, it is deleted. The recording itself stays until you delete it.
     """
     from locum.persona.consent import ConsentKey
 
@@ -173,6 +176,7 @@ def consent(  # noqa: PLR0913 - One option a word of the statement.
     elif not show:
         said = {"person": person, "given_to": given_to, "how": how, "expires": expires}
         desk.state(said, recording, yes=yes)
+    desk.forget()
     tell_daemon(config)
     missing = desk.tell(as_json=json)
     if missing and not revoke:
@@ -266,10 +270,36 @@ class _Desk:
     def revoke(self) -> None:
         from locum.persona.consent import Scope
 
-        for scope in Scope:
-            if not self._scopes or scope.value in self._scopes:
-                (self._place.folder / scope.file_name).unlink(missing_ok=True)
+        scopes = [each for each in Scope if not self._scopes or each.value in self._scopes]
+        for scope in scopes:
+            (self._place.folder / scope.file_name).unlink(missing_ok=True)
         say("Taken back: nobody joins with it any more. `locum leave` ends what is running.")
+        if Scope.VOICE in scopes:
+            self._tell_what_stays()
+
+    def _tell_what_stays(self) -> None:
+        """Say where a voice is still that nobody may use any more."""
+        from locum.persona.voices import clones_of
+
+        folder = self._place.folder
+        if self._snapshot.sample_name:
+            say(f"The recording stays, with its versions, until you delete {folder}.")
+        for clone in clones_of(folder).values():
+            say(
+                f"The clone {clone.voice_id} at {clone.place} can't be deleted from here: its "
+                "service deletes it after seven days without use."
+            )
+
+    def forget(self) -> None:
+        """Delete what models have read of recordings that nobody consents to (any more)."""
+        from locum.persona.states import forget_unconsented
+
+        place = self._place
+        tables = () if place.config is None else place.config.personas.values()
+        folders = [table.folder for table in tables if table.folder is not None]
+        count = forget_unconsented(place.state, place.now, folders)
+        if count:
+            say(f"Deleted what models had read of voices without a consent ({count} in all).")
 
     # ── the spoken passcode ──────────────────────────────────────────────────────────────
 

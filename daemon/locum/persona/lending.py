@@ -1,7 +1,8 @@
 """Lends a persona's recorded voice to what speaks with it, as long as its owner consents.
 
 The consent is looked at for each text that is to be said, not once a meeting: who withdraws it,
-or whose time is up, isn't heard any more from the next sentence on.
+or whose time is up, isn't heard any more from the next sentence on, and what models have read of
+their recording is deleted.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from locum.persona.consent import (
     next_step,
 )
 from locum.persona.folder import VOICES, read_snapshot
+from locum.persona.states import forget_states
 from locum.persona.wardrobe import stamps_of
 from locum.ports import VoiceSample
 
@@ -30,6 +32,7 @@ class LentVoice:
 
     def __init__(self, card: PersonaCard, state: Path, now: Callable[[], datetime]) -> None:
         self._card = card
+        self._state = state
         self._key = ConsentKey(state)
         self._now = now
         self._known: tuple[object, VoiceSample] | None = None
@@ -51,6 +54,7 @@ class LentVoice:
         sample = self._known[1]
         consent = check_consent(folder, Scope.VOICE, sample.sha256, self._key, at=self._now())
         if consent.trouble:
+            forget_states(self._state, sample.sha256)
             raise HumanNeededError(
                 f"The recorded voice of {folder.name} may not be used: {consent.trouble}.",
                 hint=next_step(folder.name, Scope.VOICE),

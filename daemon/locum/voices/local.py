@@ -77,7 +77,12 @@ class LocalVoice(abc.ABC):
     async def _wanted(self) -> dict[str, object]:
         if self._sampler is None:
             return self._manner
-        sample = await self._sampler.sample()
+        try:
+            sample = await self._sampler.sample()
+        except LocumError:
+            # Nobody lends that voice any more, and its process has it in memory.
+            await self.aclose()
+            raise
         return {**self._manner, "sample": str(sample.file), "sha256": sample.sha256}
 
     async def _started(self) -> SpeakingProcess:

@@ -1,8 +1,10 @@
 """The process in which pocket-tts speaks.
 
-Its arguments are a language or a folder, where states are kept, and "quantized" or "whole". PyTorch takes seconds to import and holds Python's lock while it reckons. A request (see
+Its arguments are a language or a folder, where states are kept, and "quantized" or "whole".
+PyTorch takes seconds to import and holds Python's lock while it reckons. A request (see
 `locum.voices.pipe`) has `voice`, one of pocket-tts' own, or `sample` and `sha256`. What a
-recording was read into is kept on the disk: reading it takes seconds, loading it milliseconds.
+recording was read into is kept on the disk, with its SHA-256 in the name: reading it takes
+seconds, loading it milliseconds. Whoever takes consents back deletes it there by that name.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import os
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -109,12 +112,12 @@ class Pocket:
             return self._model.get_state_for_audio_prompt(name)
         kept = self._cache / f"pocket-{self._made_by}-{name}.safetensors"
         if kept.is_file():
-            return self._model.get_state_for_audio_prompt(kept)
+            # One that is damaged is read anew; so is one that was deleted just now.
+            with contextlib.suppress(Exception):
+                return self._model.get_state_for_audio_prompt(kept)
         content = _recording(Path(str(values["sample"])), name)
-        with tempfile.NamedTemporaryFile(suffix=".wav") as file:
-            file.write(content)
-            file.flush()
-            state = self._model.get_state_for_audio_prompt(Path(file.name), truncate=True)
+        with _in_memory(content) as path:
+            state = self._model.get_state_for_audio_prompt(path, truncate=True)
         with contextlib.suppress(OSError):
             self._keep(state, kept)
         return state
@@ -144,6 +147,20 @@ def _recording(path: Path, digest: str) -> bytes:
     if hashlib.sha256(content).hexdigest() != digest:
         raise ProblemError(f"{path} was changed just now")
     return content
+
+
+@contextlib.contextmanager
+def _in_memory(content: bytes) -> Iterator[Path]:
+    """Give a WAV's content a path. Whoever is killed meanwhile leaves no recording behind."""
+    with (
+        os.fdopen(os.memfd_create("recording"), "wb") as file,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        file.write(content)
+        file.flush()
+        path = Path(folder, "recording.wav")  # pocket-tts goes by the suffix.
+        path.symlink_to(f"/proc/self/fd/{file.fileno()}")
+        yield path
 
 
 def _pcm(chunk: Any) -> bytes:
