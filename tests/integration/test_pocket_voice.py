@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from locum.errors import HumanNeededError
+from locum.errors import HumanNeededError, TransientError
 from locum.persona.lending import LentVoice
 from locum.persona.states import forget_unconsented, states_home
 from locum.voices.pocket import PocketSettings, PocketVoice
@@ -142,3 +142,32 @@ def test_who_is_killed_while_reading_leaves_no_recording(
     asyncio.run(asyncio.wait_for(scenario(), 60))
     left = [path for path in temporary.rglob("*") if path.is_file()]
     assert left == []
+
+
+def test_unheard_sound_does_not_keep_a_process(home: Household) -> None:
+    """Who is interrupted leaves much unheard: closing the voice waits for nobody to hear it."""
+
+    async def scenario() -> None:
+        voice = _voice(home, environ={**os.environ, "STAND_IN_BABBLES": "1"})
+        speaking = voice.speak("Good morning. " * 100)
+        await anext(speaking)
+        assert voice._process is not None
+        process = voice._process._process
+        assert process is not None
+        assert process.stdout is not None
+        # Until asyncio itself reads no more.
+        while len(process.stdout._buffer) < 1 << 19:  # type: ignore[attr-defined]
+            assert process.returncode is None
+            await asyncio.sleep(0.01)
+        await speaking.aclose()
+        await asyncio.wait_for(voice.aclose(), 30)
+        assert process.returncode is not None
+
+    asyncio.run(scenario())
+
+
+def test_a_model_that_finds_no_end_is_ended(home: Household) -> None:
+    """Sound that goes on long after so few words can have ended is given up, and its process."""
+    voice = _voice(home, environ={**os.environ, "STAND_IN_BABBLES": "1"})
+    with pytest.raises(TransientError, match="goes on speaking"):
+        asyncio.run(asyncio.wait_for(_loudness(voice, "Hello."), 60))

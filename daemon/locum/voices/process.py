@@ -23,7 +23,12 @@ LONGEST_TEXT = 5_000  #: Characters: some five minutes.
 
 _LONGEST_PIECE = 1 << 22
 _LONGEST_LINE = 1 << 18
+_CHUNK = 1 << 16
 _SHORTEST_RATE, _LONGEST_RATE = 4_000, 192_000
+
+_LONGEST_LETTER_S = 2.0
+"""Digits take 0.7 s each and an emoji's name 1.3 s: what goes on for longer never ends."""
+_BESIDE_S = 10.0
 
 # It finds modules where we do, however we were told to, and nowhere else.
 _START = (
@@ -73,16 +78,19 @@ class SpeakingProcess:
         """Say `text`, or only get ready where it is empty; closing the iterator stops the work.
 
         Raises:
-            TransientError: It ended, or is silent for too long; the next one is made anew.
+            TransientError: It ended, is silent for too long, or finds no end; the next one is
+                made anew.
             PermanentError: It can't speak so. MissingError: nor anything, here.
         """
         async with self._turn:
             self._number += 1
             number, finished = self._number, False
+            left = timedelta(seconds=len(text) * _LONGEST_LETTER_S + _BESIDE_S)
             try:
                 process = await self._running()
                 await self._write(process, {"id": number, "text": text, **wanted})
                 while (piece := await self._piece(process, number)) is not None:
+                    left = self._left(left, piece)
                     yield piece
                 finished = True
             except TransientError:
@@ -95,6 +103,13 @@ class SpeakingProcess:
                 if not finished:
                     # What it gives of this one from now on is passed over by the next.
                     await self._stop(number)
+
+    def _left(self, left: timedelta, piece: Spoken) -> timedelta:
+        """Answer how much more sound there can be, once that piece is heard."""
+        if piece.sound.duration > left:
+            told = f"{self._name} goes on speaking long after the words have ended."
+            raise TransientError(told)
+        return left - piece.sound.duration
 
     async def ready(self, wanted: Mapping[str, object]) -> None:
         """Have it started and loaded. Raises as `speak` does."""
@@ -119,6 +134,7 @@ class SpeakingProcess:
 
     async def _running(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:
+            await self.aclose()
             environ = {
                 key: value
                 for key, value in self._environ.items()
@@ -154,6 +170,8 @@ class SpeakingProcess:
                 TypeError,
                 KeyError,
                 OSError,
+                OverflowError,
+                RuntimeError,  # It is read to its end already: it is being closed.
             ) as error:
                 told = f"{self._name}'s process ended, or fell silent."
                 raise TransientError(told) from error
@@ -175,10 +193,18 @@ class SpeakingProcess:
 
     async def aclose(self) -> None:
         process, self._process = self._process, None
-        if process is not None and process.returncode is None:
+        if process is None:
+            return
+        if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-            await process.wait()
+        if process.stdout is not None:
+            # asyncio sees the end of a process only behind all that it said, and reads no more
+            # of that by itself while nobody takes it: what was broken off stands there still.
+            with contextlib.suppress(RuntimeError):  # Somebody reads it already.
+                while await process.stdout.read(_CHUNK):
+                    pass
+        await process.wait()
 
 
 def _spoken(header: dict[str, Any], pcm: bytes) -> Spoken:
