@@ -202,6 +202,7 @@ def _nonsense(body: object, kind: str) -> Fault:
         (Fault("speech", status=503), TransientError, "503"),
         (Fault("speech", status=400, body={"error": {"message": "no such\x1b model"}}), PermanentError, "no such  ?model.*voices.mine"),
         (Fault("speech", status=429, body={"error": {"message": "You exceeded your current quota"}}), HumanNeededError, "credits"),
+        (Fault("speech", status=401, body={"detail": {"status": "quota_exceeded", "message": "This request exceeds your quota of 10000."}}), HumanNeededError, "credits"),
         (Fault("speech", status=302, headers={"location": "https://example.com"}), PermanentError, "302"),
         (Fault("speech", drop=True), TransientError, "can't be heard"),
         (Fault("speech", cut_after=20_000), TransientError, "can't be heard"),
@@ -229,6 +230,16 @@ def test_what_fails_is_said_and_bounded(
     assert KEY not in str(raised.value)
     if "retry-after" in fault.headers and isinstance(raised.value, TransientError):
         assert raised.value.retry_after == timedelta(seconds=7)
+
+
+def test_a_key_that_is_echoed_is_told_in_no_part(stage: SpeechStage, make: Stages) -> None:
+    """Where a long message is cut within the key that it repeats, no part of the key is left."""
+    for before in range(285, 301):
+        message = f"{'-' * before}{KEY} isn't known"
+        stage.faults.add(Fault("speech", status=400, body={"error": {"message": message}}))
+        with pytest.raises(PermanentError) as raised:
+            asyncio.run(said(make(), "Hello."))
+        assert KEY[:2] not in str(raised.value)
 
 
 def test_speech_without_an_end_is_ended(stage: SpeechStage, make: Stages) -> None:

@@ -136,15 +136,14 @@ class SpeechService:
 
     async def _refused(self, answer: httpx.Response) -> LocumError:
         status, host = answer.status_code, self._settings.host
-        told = self._scrubbed(await _words_of(answer))
+        told = _in_a_line(self._scrubbed(await _words_of(answer)))
         said = f'{host} answers {status}: "{told}"' if told else f"{host} answers {status}"
-        if status in {401, 403}:
+        lacks_credits = status == 402 or "quota" in told.casefold()  # ElevenLabs says 401 then.
+        if lacks_credits or status in {401, 403}:
             self._key = None  # It may have been mended in its file.
-            hint = f"Put a valid key in its place: {self._settings.setting}.api_key_file."
-            return HumanNeededError(f"{said}.", hint=hint)
-        if status == 402 or "quota" in told.casefold():
-            hint = "Buy credits there, or take another voice."
-            return HumanNeededError(f"{said}.", hint=hint)
+            mend = f"Put a valid key in its place: {self._settings.setting}.api_key_file."
+            buy = "Buy credits there, or take another voice."
+            return HumanNeededError(f"{said}.", hint=buy if lacks_credits else mend)
         if status in {408, 409, 425, 429} or status >= 500:
             return TransientError(f"{said}.", retry_after=_retry_after(answer))
         return PermanentError(f"{said}. Correct {self._settings.setting} in the config.")
@@ -188,7 +187,7 @@ class SpeechService:
 
 
 async def _words_of(answer: httpx.Response) -> str:
-    """Answer what an error says, in a line: OpenAI's and ElevenLabs' shapes, else nothing."""
+    """Answer what an error says: OpenAI's and ElevenLabs' shapes, else nothing."""
     body = bytearray()
     async for chunk in answer.aiter_raw():
         body += chunk
@@ -201,8 +200,10 @@ async def _words_of(answer: httpx.Response) -> str:
         text = told.get("message", "") if isinstance(told, dict) else told
     except (ValueError, RecursionError):
         return ""
-    if not isinstance(text, str):
-        return ""
+    return text if isinstance(text, str) else ""
+
+
+def _in_a_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text[:300]).split())
 
 
@@ -280,7 +281,7 @@ async def pieces_of(
     """
     kind = str(answer.headers.get("content-type", "")).partition(";")[0].strip().casefold()
     if kind.startswith("text/") or kind.endswith("json"):
-        raise PermanentError(f"Where sound should be, {kind} comes. Correct its base_url.")
+        raise PermanentError(f"Where sound should be, {kind[:80]} comes. Correct its base_url.")
     cutter = Cutter(rate, text)
     begun = False
     async for chunk in chunks_of(answer, text):
