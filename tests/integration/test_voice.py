@@ -125,7 +125,30 @@ def test_an_unknown_voice_says_where_to_look() -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("text", ["", " \n\t ", "\x00\x1b"])
+@pytest.mark.parametrize(
+    ("text", "markup", "obeyed"),
+    [
+        ("[[h@l'oU]] there", "h@l'oU", "hələʊ"),
+        ("Yes <break time='9s'/> no", "break time", ""),
+        ("<speak>Yes</speak>", "speak", ""),
+        ("Yes \x01+50P no", "50", ""),
+    ],
+)
+def test_markup_is_read_out_and_never_obeyed(text: str, markup: str, obeyed: str) -> None:
+    """What strangers write steers no voice: phonemes, SSML and commands are words like others."""
+
+    async def scenario() -> None:
+        voice = EspeakVoice()
+        heard = "".join(_phones(await _said(voice, text)))
+        without = "".join(_phones(await _said(voice, text.replace(markup, ""))))
+        await voice.aclose()
+        assert len(heard) > len(without)
+        assert not obeyed or obeyed not in heard
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("text", ["", " \n\t ", "\x00\x1b", "…", "?!", "[[", "»—«"])
 def test_nothing_to_say_is_said_by_silence(text: str) -> None:
     """What holds no words gives no sound, and no error."""
 

@@ -225,6 +225,10 @@ def _spoken(header: dict[str, Any], pcm: bytes) -> Spoken:
 
 
 def sayable(text: str) -> str:
-    """Drop what can't be said: control characters, and all past what anybody would listen to."""
+    """Drop what can't be said: control characters, and all past what anybody would listen to.
+
+    Nothing is left of what has no letter and no digit: a voice that is handed a lone "…" says
+    nothing, which is an error of a voice that was handed words.
+    """
     plain = "".join(c if c.isprintable() else " " for c in text[:LONGEST_TEXT])
-    return " ".join(plain.split())
+    return " ".join(plain.split()) if any(c.isalnum() for c in plain) else ""
