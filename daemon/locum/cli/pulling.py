@@ -14,7 +14,7 @@ from locum.cli.terminal import out, out_json, say, table, working
 from locum.errors import PermanentError
 
 if TYPE_CHECKING:
-    from locum.models import Model
+    from locum.models import Added, Model
 
 _PULL = epilog(
     "locum models pull face",
@@ -124,47 +124,11 @@ def add(
 
 def list_all(*, json: JsonOption = False, config: ConfigOption = None) -> None:
     """List the models that can be pulled, and whether they are here. Nobody is asked."""
-    from locum.models import added, catalogue, change_in
-    from locum.models.kept import folder_of, trouble_with
+    from locum.models import added, catalogue
 
     state = whereabouts(config).state
-    rows: list[dict[str, Any]] = []
-    for name, model in catalogue().items():
-        folder = folder_of(state, name)
-        trouble = trouble_with(folder, model)
-        is_there = folder.is_dir()
-        rows.append(
-            {
-                "name": name,
-                "version": model.version,
-                "licence": model.licence,
-                "origin": model.origin,
-                "title": model.title,
-                "needed_for": model.needed_for,
-                "bytes": model.size,
-                "download_bytes": model.download,
-                "pulled": not trouble,
-                "trouble": trouble if is_there else "",
-                "folder": str(folder) if is_there else None,
-            }
-        )
-    for name, mine in added(state).items():
-        trouble = change_in(mine)
-        rows.append(
-            {
-                "name": name,
-                "version": f"{mine.added_at:%Y-%m-%d}",
-                "licence": mine.licence or "yours to know",
-                "origin": "added",
-                "title": "a model of your own",
-                "needed_for": "",
-                "bytes": mine.size,
-                "download_bytes": 0,
-                "pulled": not trouble,
-                "trouble": trouble,
-                "folder": str(mine.folder),
-            }
-        )
+    rows = [_listed(state, name, model) for name, model in catalogue().items()]
+    rows += [_own(name, mine) for name, mine in added(state).items()]
     if json:
         out_json(rows)
         return
@@ -184,6 +148,48 @@ def list_all(*, json: JsonOption = False, config: ConfigOption = None) -> None:
     for row in rows:
         if not row["pulled"] and row["needed_for"]:
             say(f"For {row['needed_for']}: `locum models pull {row['name']}`.")
+
+
+def _listed(state: Path, name: str, model: Model) -> dict[str, Any]:
+    """Tell of a model of locum's own list, whether it is here or not."""
+    from locum.models.kept import folder_of, trouble_with
+
+    folder = folder_of(state, name)
+    trouble = trouble_with(folder, model)
+    is_there = folder.is_dir()
+    return {
+        "name": name,
+        "version": model.version,
+        "licence": model.licence,
+        "origin": model.origin,
+        "title": model.title,
+        "needed_for": model.needed_for,
+        "bytes": model.size,
+        "download_bytes": model.download,
+        "pulled": not trouble,
+        "trouble": trouble if is_there else "",
+        "folder": str(folder) if is_there else None,
+    }
+
+
+def _own(name: str, mine: Added) -> dict[str, Any]:
+    """Tell of a model that the user added."""
+    from locum.models import change_in
+
+    trouble = change_in(mine)
+    return {
+        "name": name,
+        "version": f"{mine.added_at:%Y-%m-%d}",
+        "licence": mine.licence or "yours to know",
+        "origin": "added",
+        "title": "a model of your own",
+        "needed_for": "",
+        "bytes": mine.size,
+        "download_bytes": 0,
+        "pulled": not trouble,
+        "trouble": trouble,
+        "folder": str(mine.folder),
+    }
 
 
 def remove(name: _NameArgument, *, config: ConfigOption = None) -> None:
