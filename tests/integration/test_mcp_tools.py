@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from locum.actions.servers import Server, ServerSettings
 from locum.actions.toolbox import Box
 from locum.errors import HumanNeededError, LocumError, PermanentError, TransientError
 from locum.files import DigestFile
+from tests.integration.mcp_hostile import CALLS, HostileServer
 
 pytest.importorskip("mcp")
 
@@ -130,6 +132,42 @@ def test_only_what_was_approved_is_there(url: str, tmp_path: Path) -> None:
     asyncio.run(asyncio.wait_for(tried(), 120))
 
 
+@pytest.mark.parametrize(
+    ("call", "problem"),
+    [
+        ("endless", "larger than the 1024 KiB"),
+        ("stream", "larger than the 1024 KiB"),
+        ("packed", "packed"),
+        ("packed_stream", "packed"),
+        ("resumed", "exhausted"),
+    ],
+)
+def test_an_answer_without_end_costs_one_call(
+    call: str, problem: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is read so far and no further, as it comes off the wire; the next call is answered."""
+
+    async def tried() -> None:
+        caplog.set_level(logging.WARNING)
+        hostile = HostileServer()
+        async with hostile.serving() as url:
+            named = settings(url, tools=CALLS, looks=frozenset(CALLS))
+            box = await approved(Server(named, None, DigestFile(tmp_path / "book.json")))
+            try:
+                assert problem in str(await failing(box, f"crm_{call}"))
+                assert (await box.call("crm_honest", {})).text == "as asked"
+            finally:
+                await box.aclose()
+        # What the sockets held besides was sent, and never read.
+        assert hostile.sent < 32 << 20
+        assert hostile.resumed <= 20
+        assert hostile.unasked == 0
+        # Nor does the library for MCP fill the log with it.
+        assert not [each for each in caplog.records if each.levelno < logging.CRITICAL]
+
+    asyncio.run(asyncio.wait_for(tried(), 60))
+
+
 def test_a_server_that_isnt_there_costs_only_its_tools(tmp_path: Path) -> None:
     """It is logged; a program without a sandbox isn't run at all."""
 
@@ -163,6 +201,30 @@ def test_a_server_that_is_a_program_is_confined_and_begun_anew(tmp_path: Path) -
             assert (await box.call("crm_around", {})).text == "uid=65534 shadow=False"
             assert isinstance(await failing(box, "crm_die"), TransientError)
             assert (await box.call("crm_around", {})).text == "uid=65534 shadow=False"
+        finally:
+            await box.aclose()
+
+    asyncio.run(asyncio.wait_for(tried(), 120))
+
+
+@pytest.mark.skipif(not bubblewrap_works(), reason="bubblewrap can't be used here")
+def test_a_program_that_doesnt_stop_talking_is_ended(tmp_path: Path) -> None:
+    """Whatever it asks of us, each of them small; the next call begins it anew."""
+    script = SCRIPT.with_name("mcp_hostile.py")
+    around = Surroundings(reads=(Path(sys.prefix), Path(sys.base_prefix), script))
+    chosen = settings(
+        argv=(sys.executable, str(script)),
+        around=around,
+        tools=("honest", "endless"),
+        looks=frozenset({"honest", "endless"}),
+    )
+
+    async def tried() -> None:
+        sandbox = Bubblewrap(find_bubblewrap() or "")
+        box = await approved(Server(chosen, sandbox, DigestFile(tmp_path / "book.json")))
+        try:
+            assert "no answer in time" not in str(await failing(box, "crm_endless"))
+            assert (await box.call("crm_honest", {})).text == "as asked"
         finally:
             await box.aclose()
 

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import logging
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -40,6 +41,10 @@ INSTALL = "`pip install 'locum[mcp]'`, or `uv sync --extra mcp`."
 
 _TO_START_S = 15.0
 _LONGEST_LINE = 1024 * 1024
+_MOST_HEARD = 8 * 1024 * 1024
+"""Bytes that a program may say between two requests of ours, …"""
+_LEAST_A_LINE = 512
+"""… of which each line is taken for so many: each becomes a task of its own."""
 _LARGEST_SCHEMA = 8 * 1024
 _LONGEST_ABOUT = 1000
 _MOST_PAGES, _MOST_TOOLS = 10, 500
@@ -206,6 +211,10 @@ class Server:
         """Hold the connection, in one task from its beginning to its end, as its library wants."""
         from mcp import Client
 
+        for each in ("mcp", "client"):
+            # It logs what it can't read, a piece of an answer with it, and as often as a server
+            # likes. What failed, we say in our own words.
+            logging.getLogger(each).setLevel(logging.CRITICAL)
         try:
             async with contextlib.AsyncExitStack() as stack:
                 transport = await self._transport(stack)
@@ -227,11 +236,19 @@ class Server:
             import httpx2
             from mcp.client.streamable_http import streamable_http_client
 
+            from locum.actions.wire import BoundedTransport
+
             token = settings.token_file
             headers = {} if token is None else {"Authorization": f"Bearer {secret_of(token)}"}
-            timeout = settings.timeout.total_seconds()
+            # Longer than a call waits, so that one which is late costs itself alone.
+            wire = BoundedTransport(_LONGEST_LINE, settings.timeout * 2)
             http = await stack.enter_async_context(
-                httpx2.AsyncClient(headers=headers, timeout=timeout, trust_env=False)
+                httpx2.AsyncClient(
+                    headers=headers,
+                    timeout=settings.timeout.total_seconds(),
+                    transport=wire,
+                    trust_env=False,
+                )
             )
             return streamable_http_client(
                 settings.url, http_client=http, max_sse_event_size=_LONGEST_LINE
@@ -331,9 +348,10 @@ async def _spoken(command: Sequence[str], fds: Sequence[int]) -> AsyncIterator[t
     hearing, heard = anyio.create_memory_object_stream[Any](0)
     saying, said = anyio.create_memory_object_stream[Any](0)
 
+    allowance = _Allowance()
     talking = [
-        asyncio.ensure_future(_hear(process, hearing)),
-        asyncio.ensure_future(_say(process, said)),
+        asyncio.ensure_future(_hear(process, hearing, allowance)),
+        asyncio.ensure_future(_say(process, said, allowance)),
     ]
     try:
         yield heard, saying
@@ -348,7 +366,19 @@ async def _spoken(command: Sequence[str], fds: Sequence[int]) -> AsyncIterator[t
         await running.end(process)
 
 
-async def _hear(process: asyncio.subprocess.Process, into: Any) -> None:
+@dataclass
+class _Allowance:
+    """How much is still heard of a program before we ask it for something again."""
+
+    left: int = _MOST_HEARD
+
+    def spend(self, line: bytes) -> bool:
+        """Whether a line is still heard."""
+        self.left -= max(len(line), _LEAST_A_LINE)
+        return self.left >= 0
+
+
+async def _hear(process: asyncio.subprocess.Process, into: Any, allowance: _Allowance) -> None:
     from mcp.shared.message import SessionMessage
     from mcp_types import jsonrpc_message_adapter
 
@@ -356,6 +386,8 @@ async def _hear(process: asyncio.subprocess.Process, into: Any) -> None:
         # A line that is too long is a ValueError, and the end.
         with contextlib.suppress(anyio.BrokenResourceError, ValueError):
             while process.stdout is not None and (line := await process.stdout.readline()):
+                if not allowance.spend(line):
+                    return
                 try:
                     message = jsonrpc_message_adapter.validate_json(line, by_name=False)
                 except ValueError as error:
@@ -364,9 +396,13 @@ async def _hear(process: asyncio.subprocess.Process, into: Any) -> None:
                     await into.send(SessionMessage(message))
 
 
-async def _say(process: asyncio.subprocess.Process, said: Any) -> None:
+async def _say(process: asyncio.subprocess.Process, said: Any, allowance: _Allowance) -> None:
+    from mcp_types import JSONRPCRequest
+
     async with said:
         async for message in said:
+            if isinstance(message.message, JSONRPCRequest):
+                allowance.left = _MOST_HEARD
             text = message.message.model_dump_json(by_alias=True, exclude_unset=True)
             if process.stdin is not None:
                 with contextlib.suppress(ConnectionError):
