@@ -341,7 +341,7 @@ def test_tools_are_listed_and_tried(tmp_path: Path) -> None:
     rows = json.loads(said("tools", "--json").stdout)
     assert [(each["tool"], each["asks_you"]) for each in rows] == [
         ("workspace", False),
-        ("crm", False),
+        ("crm", True),
         ("x", True),
     ]
     tried = said("tools", "workspace", "--try", '{"query": "export"}')

@@ -20,6 +20,17 @@ UNITS = REPOSITORY / "systemd"
 HIGHEST_SCORE = 0.5
 
 CONFIG = """
+state_dir = "/var/lib/locum"
+[personas.robin]
+tools = ["probe", "fetch", "crm", "skills"]
+[skills]
+folders = ["/srv/skills"]
+run = ["totals"]
+[[mcp]]
+name = "crm"
+argv = ["/usr/bin/crm"]
+tools = ["find"]
+
 [[tools]]
 name = "probe"
 about = "Tries what it mustn't."
@@ -85,14 +96,31 @@ else:
     }))
 """
 
+SKILL = "---\nname: totals\ndescription: Adds up.\n---\nRun scripts/add.py with numbers.\n"
+ADD = """
+import sys
+from pathlib import Path
+try:
+    Path("/srv/probe/probe.py").read_text()
+except OSError:
+    print(sum(map(int, sys.argv[1:])))
+"""
+
 ASK = """
 import asyncio, json, sys
 from datetime import timedelta
+from pathlib import Path
 from locum.actions.programs import Parameter, Program
+from locum.actions.skills import skill_tools
 from locum.actions.unit import UnitSandbox
+from locum.briefing import read_skills
 from locum.errors import LocumError
 
 async def ask(name, arguments):
+    if name == "run_skill_script":
+        skills, _ = read_skills(Path("/srv/skills"))
+        *_, script = skill_tools(skills, runnable=["totals"], sandbox=UnitSandbox())
+        return {"out": (await script.do(arguments)).text}
     parameters = tuple(Parameter(each) for each in arguments)
     program = Program(name, ("x",), parameters, timeout=timedelta(seconds=30))
     try:
@@ -139,12 +167,14 @@ def machine() -> Iterator[Machine]:
         booted.write("/etc/locum/probe.token", "not-for-anybody", mode=0o600)
         booted.write("/srv/probe/probe.py", PROBE)
         booted.write("/srv/other/private", "x")
+        booted.write("/srv/skills/totals/SKILL.md", SKILL)
+        booted.write("/srv/skills/totals/scripts/add.py", ADD)
         booted.run(["chmod", "-R", "a+rX", "/srv"])
         for name in ("locum-tool.socket", "locum-tool@.service"):
             booted.install_unit(UNITS / name)
         booted.write(
             "/etc/systemd/system/locum-tool@.service.d/folders.conf",
-            "[Service]\nBindReadOnlyPaths=/srv/probe /srv/other\n"
+            "[Service]\nBindReadOnlyPaths=/srv/probe /srv/other /srv/skills\n"
             "LoadCredential=TOKEN:/etc/locum/probe.token\n",
         )
         booted.systemctl("daemon-reload")
@@ -190,3 +220,23 @@ def test_a_tool_ends_with_its_limits_and_nothing_else_is_run(machine: Machine) -
     assert forking["late"] or json.loads(forking["out"])["children"] < 130
     assert [list(each) for each in others] == [["refused"]] * 3, others
     machine.run(["bash", "-c", "while pgrep -f 'probe[.]py'; do sleep 0.1; done"])
+
+
+def test_a_skills_script_runs_there(machine: Machine) -> None:
+    """Let to its own folder, like any tool; which skills there are, the unit's config says."""
+    call = {"name": "totals", "path": "scripts/add.py", "arguments": ["2", "40"]}
+    assert asked(machine, ("run_skill_script", call)) == [{"out": "42"}]
+
+
+def test_what_cant_run_there_is_told(machine: Machine) -> None:
+    """By `locum tools`, with what to do; what can is listed without a word."""
+    as_locum = ["setpriv", "--reuid=locum", "--regid=locum", "--clear-groups"]
+    command = [*as_locum, "/opt/locum/bin/locum", "tools", "--config", "/etc/locum/locum.toml"]
+    rows = json.loads(machine.run([*command, "--json"]).stdout)
+    assert {row["tool"] for row in rows if row["problem"]} == {"fetch", "crm"}
+    done = machine.run(command)
+    assert done.stdout.count("can't be run here") == 2
+    assert "give its `url`" in done.stderr
+    one = machine.run([*command, "crm"], check=False)
+    assert (one.returncode, one.stdout) == (3, "")
+    assert "give its `url`" in one.stderr

@@ -17,6 +17,9 @@ from typing import Any
 from locum.core.names import PLACE
 from locum.errors import PermanentError
 
+SKILL = "skill/"
+"""What the name of a skill's program begins with; no tool of the config's is named so."""
+
 _SHOWN = 80
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import anyio.to_thread
 
 from locum.actions.lookups import Lookup, in_thread, schema, text_of
-from locum.actions.programs import Program, Surroundings
+from locum.actions.programs import SKILL, Program, Surroundings
 from locum.actions.sandbox import Sandbox
 from locum.actions.toolbox import Action, Told
 from locum.errors import PermanentError
@@ -42,6 +42,9 @@ class Approved(Protocol):
 
     @property
     def folder(self) -> Path: ...
+
+    @property
+    def digest(self) -> str: ...
 
     def text(self) -> str: ...
 
@@ -114,24 +117,46 @@ class SkillScript:
         return Tool("run_skill_script", about, parameters, announce="Let me work that out.")
 
     def wording(self, arguments: Mapping[str, Any]) -> str:
-        skill, argv = self._argv(arguments)
-        return f"{skill.name}: {shlex.join(argv)}"
+        skill, given = self._asked(arguments)
+        return f"{skill.name}: {shlex.join(SkillProgram.of(skill).filled(given))}"
 
     async def do(self, arguments: Mapping[str, Any]) -> Told:
-        skill, argv = self._argv(arguments)
+        skill, given = self._asked(arguments)
         await anyio.to_thread.run_sync(skill.recheck)
-        program = Program(
-            name="run_skill_script",
-            argv=argv,
-            around=Surroundings(folder=skill.folder),
-            timeout=_TIMEOUT,
-            output_limit=self.limit,
-        )
-        ran = await self.sandbox.run(program, {})
+        ran = await self.sandbox.run(SkillProgram.of(skill), given)
         return Told(ran.text(), ran.is_cut)
 
-    def _argv(self, arguments: Mapping[str, Any]) -> tuple[Approved, tuple[str, ...]]:
+    def _asked(self, arguments: Mapping[str, Any]) -> tuple[Approved, Mapping[str, Any]]:
         skill = _skill(self.skills, arguments)
+        given = {name: arguments[name] for name in ("path", "arguments") if name in arguments}
+        return skill, {**given, "digest": skill.digest}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkillProgram(Program):
+    """The scripts of one skill, as a program: which of them, and with what, is filled in.
+
+    In a tool's unit the skill is found anew, by the config; so a `digest` is filled in as well,
+    that of the state in which it was approved.
+    """
+
+    skill: Approved
+
+    @classmethod
+    def of(cls, skill: Approved) -> SkillProgram:
+        return cls(
+            name=f"{SKILL}{skill.name}",
+            argv=(),
+            around=Surroundings(folder=skill.folder),
+            timeout=_TIMEOUT,
+            output_limit=_OUTPUT,
+            skill=skill,
+        )
+
+    def filled(self, arguments: Mapping[str, Any]) -> tuple[str, ...]:
+        skill = self.skill
+        if arguments.get("digest") != skill.digest:
+            raise PermanentError(f'The skill "{skill.name}" isn\'t what was approved.')
         path = text_of(arguments, "path")
         if path not in skill.files() or PurePosixPath(path).parts[0] != "scripts":
             raise PermanentError(f"{skill.name} has no script {path[:80]!r}.")
@@ -145,4 +170,4 @@ class SkillScript:
         suffix = PurePosixPath(path).suffix
         runner = (_WITH[suffix], script) if suffix in _WITH else (script,)
         # A brace is the program's own here: it has no places to fill in.
-        return skill, (*runner, *given)
+        return (*runner, *given)

@@ -13,7 +13,7 @@ import json
 import os
 import socket
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,9 @@ from locum.errors import HumanNeededError, LocumError, PermanentError, Transient
 from locum.ports import Finding, Health
 
 SOCKET = Path("/run/locum-tool.socket")
+SHOW_IT = "Add BindReadOnlyPaths= (or BindPaths=) to it: systemctl edit locum-tool@."
+"""What helps where the unit doesn't see a folder."""
+NO_NETWORK = "Run it elsewhere, or as an MCP server with a `url`."
 
 _LONGEST_REQUEST = 64 * 1024
 _LONGEST_ANSWER = 2 * 1024 * 1024
@@ -120,16 +123,16 @@ def _ran(answer: bytes, program: Program) -> Ran:
 
 
 async def serve(
-    request: bytes, programs: Mapping[str, Program], credentials: Path | None
+    request: bytes, find: Callable[[str], Program | None], credentials: Path | None
 ) -> bytes:
     """Answer one request: run what the config allows, in this process's own confinement.
 
-    `credentials` is the folder in which secrets stand, by their variables' names: the files of
+    `find` answers what the config has of a name. `credentials` is the folder in which secrets stand, by their variables' names: the files of
     the config are another account's.
     """
     try:
         name, arguments = _parsed(request)
-        program = programs.get(name)
+        program = find(name)
         if program is None:
             raise PermanentError(f"The config of the tool's unit has no tool {name[:80]!r}.")
         ran, secrets = await _run(program, arguments, credentials)
@@ -181,12 +184,12 @@ async def _run(
     if not folder.is_dir():
         raise HumanNeededError(
             f"The tool's unit doesn't see {folder}.",
-            hint="Add BindReadOnlyPaths= (or BindPaths=) to it: systemctl edit locum-tool@.",
+            hint=SHOW_IT,
         )
     if around.network:
         raise HumanNeededError(
             f"{program.name} wants the network, which the tool's unit has not.",
-            hint="Run it elsewhere, or as an MCP server with a `url`.",
+            hint=NO_NETWORK,
         )
     os.chdir(folder)
     readable = (folder, *around.reads, *(map(Path, _SYSTEM)))

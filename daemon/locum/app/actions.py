@@ -35,7 +35,7 @@ from locum.actions.sandbox import (
 from locum.actions.servers import INSTALL, NOT_INSTALLED, Server, ServerSettings
 from locum.actions.skills import skill_tools
 from locum.actions.toolbox import Action, Box
-from locum.actions.unit import UnitSandbox, socket_is_there
+from locum.actions.unit import NO_NETWORK, UnitSandbox, socket_is_there
 from locum.app.briefing import Desk, desk_of, meeting_for_brief
 from locum.app.places import server_tools_path
 from locum.app.programs import program_of, surroundings
@@ -114,12 +114,17 @@ class Workbench:
                     actions += self._looking(occasion, desk, wanted, sandbox)
             except LocumError as error:
                 _log.error("tools_unavailable", problem=str(error))
-        tools = [each for each in self.config.tools if each.name in wanted]
-        if tools and sandbox is None:
-            _log.error("tools_unavailable", problem="nothing confines them", step=NO_BUBBLEWRAP)
-        elif sandbox is not None:
+        unusable = unrunnable(self.config, sandbox)
+        for name in wanted:
+            if (found := unusable.get(name)) is not None:
+                _log.error(
+                    "tool_unavailable", tool=name, problem=found.detail, step=found.next_step
+                )
+        usable = set(wanted) - unusable.keys()
+        if sandbox is not None:
+            tools = (each for each in self.config.tools if each.name in usable)
             actions += (program_tool(each, sandbox) for each in tools)
-        servers = [each for each in self.config.mcp if each.name in wanted]
+        servers = (each for each in self.config.mcp if each.name in usable)
         sources = [server_of(each, sandbox, self.state) for each in servers]
         asking = occasion.session is not None and self.ledger is not None
         return Box(
@@ -286,21 +291,61 @@ def check_actions(
 ) -> tuple[Finding, ...]:
     """Look whether what personas may use is there, for `locum doctor`. Blocking."""
     wanted = {name for persona in config.personas.values() for name in persona.tools}
-    programs = [each for each in config.tools if each.name in wanted]
-    servers = [each for each in config.mcp if each.name in wanted]
     found: list[Finding] = []
     sandbox = None
-    if programs or any(each.argv for each in servers) or config.skills.run:
+    if runs_programs(config):
         sandbox = sandbox_of(config, state, environ, config_path)
         found.append(_check_sandbox(sandbox))
-    for table in programs:
+    unusable = unrunnable(config, sandbox)
+    for table in config.tools:
+        if table.name not in wanted:
+            continue
+        if table.name in unusable:
+            found.append(unusable[table.name])
         for path in (table.folder, *table.reads, *table.writes):
             if path is not None and not path.exists():
                 step = "Correct [[tools]] in the config."
                 why = f"there is no {path}"
                 found.append(Finding(f"tool {table.name}", Health.BROKEN, why, step))
-    found += (_check_server(each, sandbox, state) for each in servers)
+    found += (
+        unusable.get(server.name) or _check_server(server, state)
+        for server in config.mcp
+        if server.name in wanted
+    )
     return tuple(found)
+
+
+def runs_programs(config: Config) -> bool:
+    """Whether a persona may use anything that has to be confined."""
+    wanted = {name for persona in config.personas.values() for name in persona.tools}
+    programs = {each.name for each in config.tools}
+    programs |= {each.name for each in config.mcp if each.argv}
+    return bool(wanted & programs) or ("skills" in wanted and bool(config.skills.run))
+
+
+def unrunnable(config: Config, sandbox: Sandbox | None) -> Mapping[str, Finding]:
+    """Say of each program that can't be run in this sandbox, by its tool's name, why not."""
+    found: dict[str, Finding] = {}
+    if sandbox is None:
+        step = NO_BUBBLEWRAP if find_bubblewrap() is None else NO_NAMESPACES
+        why = "nothing confines it here, so it isn't run"
+        for table in config.tools:
+            found[table.name] = Finding(f"tool {table.name}", Health.BROKEN, why, step)
+    elif isinstance(sandbox, UnitSandbox):
+        why = "it wants the network, which a tool's unit has not"
+        for table in config.tools:
+            if table.network:
+                found[table.name] = Finding(
+                    f"tool {table.name}", Health.BROKEN, why, NO_NETWORK
+                )
+    if not isinstance(sandbox, Bubblewrap):
+        why = "a program is run as a server in bubblewrap alone, which isn't used here"
+        step = "Run it elsewhere, and give its `url`."
+        for server in config.mcp:
+            if server.argv:
+                subject = f"MCP server {server.name}"
+                found[server.name] = Finding(subject, Health.BROKEN, why, step)
+    return found
 
 
 def _check_sandbox(sandbox: Sandbox | None) -> Finding:
@@ -313,15 +358,11 @@ def _check_sandbox(sandbox: Sandbox | None) -> Finding:
     return Finding("sandbox", Health.BROKEN, why, NO_NAMESPACES)
 
 
-def _check_server(table: McpTable, sandbox: Sandbox | None, state: Path) -> Finding:
+def _check_server(table: McpTable, state: Path) -> Finding:
     """Look at what can be told of a server without asking it."""
     subject = f"MCP server {table.name}"
     if find_spec("mcp") is None:
         return Finding(subject, Health.BROKEN, NOT_INSTALLED, INSTALL)
-    if table.argv and not isinstance(sandbox, Bubblewrap):
-        why = "a program is run as a server in bubblewrap alone, which can't be used here"
-        step = "Run it elsewhere, and give its `url`."
-        return Finding(subject, Health.BROKEN, why, step)
     known = DigestFile(server_tools_path(state)).approved()
     missing = [each for each in table.tools if f"{table.name}/{each}" not in known]
     if missing or not table.tools:

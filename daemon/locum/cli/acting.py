@@ -34,15 +34,16 @@ from locum.cli.terminal import (
     table,
     working,
 )
-from locum.errors import PermanentError
+from locum.errors import HumanNeededError, PermanentError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from locum.actions.servers import Server
     from locum.app.actions import Workbench
     from locum.config.load import LoadedConfig
-    from locum.config.model import Config
     from locum.core.requests import Request
-    from locum.ports import Tool, Toolbox
+    from locum.ports import Finding, Tool, Toolbox
 
 _TOOLS = epilog(
     "locum tools",
@@ -117,8 +118,10 @@ def tools(
     logs.configure(json=None, level="warning")
     loaded = read_config(config)
     if not name:
-        _list(loaded.config, as_json=json)
+        _list(loaded, as_json=json)
         return
+    if (found := _unrunnable(loaded).get(name)) is not None:
+        raise HumanNeededError(f"{name}: {found.detail}.", hint=found.next_step)
     with reading_ledger(state_of(loaded.config)) as ledger:
         bench = _bench(loaded, ledger)
         server = _server(bench, name)
@@ -148,19 +151,44 @@ def _bench(loaded: LoadedConfig, ledger: Any) -> Workbench:
     )
 
 
-def _list(config: Config, *, as_json: bool) -> None:
+def _unrunnable(loaded: LoadedConfig) -> Mapping[str, Finding]:
+    """Answer which tools can't be run here, and why; a sandbox is tried only for those that need it."""
+    from locum.app.actions import runs_programs, sandbox_of, unrunnable
+
+    config = loaded.config
+    if not runs_programs(config):
+        return {}
+    return unrunnable(config, sandbox_of(config, state_of(config), os.environ, loaded.path))
+
+
+def _list(loaded: LoadedConfig, *, as_json: bool) -> None:
     from locum.app.actions import BUILT_IN
 
+    config = loaded.config
+    unusable = _unrunnable(loaded)
+    programs = {each.name: each.approve for each in config.tools}
+    servers = {each.name: each for each in config.mcp}
     rows: list[dict[str, Any]] = []
     for persona, settings in config.personas.items():
-        programs = {each.name: each for each in config.tools}
-        servers = {each.name for each in config.mcp}
         for tool in settings.tools:
-            program = programs.get(tool)
             kind = "looks something up" if tool in BUILT_IN else ""
             kind = kind or ("MCP server" if tool in servers else "program")
-            asks = program is not None and program.approve.value == "always"
-            rows.append({"persona": persona, "tool": tool, "kind": kind, "asks_you": asks})
+            asks = tool in programs and programs[tool].value == "always"
+            if tool in servers:
+                server = servers[tool]
+                asks = server.approve.value == "always" and set(server.tools) > set(
+                    server.looks
+                )
+            problem = unusable[tool].detail if tool in unusable else ""
+            rows.append(
+                {
+                    "persona": persona,
+                    "tool": tool,
+                    "kind": kind,
+                    "asks_you": asks,
+                    "problem": problem,
+                }
+            )
     if as_json:
         out_json(rows)
         return
@@ -168,10 +196,21 @@ def _list(config: Config, *, as_json: bool) -> None:
         say("No persona may look up or do anything: see `tools` of [personas.NAME].")
     table(
         [
-            [row["persona"], row["tool"], row["kind"], "asks you" if row["asks_you"] else ""]
+            [
+                row["persona"],
+                row["tool"],
+                row["kind"],
+                "can't be run here"
+                if row["problem"]
+                else "asks you"
+                if row["asks_you"]
+                else "",
+            ]
             for row in rows
         ]
     )
+    for tool in dict.fromkeys(row["tool"] for row in rows if row["problem"]):
+        say(f"{tool}: {unusable[tool].detail}. {unusable[tool].next_step}")
 
 
 def _server(bench: Workbench, name: str) -> Server | None:
