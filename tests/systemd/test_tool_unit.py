@@ -117,6 +117,8 @@ from locum.briefing import read_skills
 from locum.errors import LocumError
 
 async def ask(name, arguments):
+    if name == "check":
+        return {"detail": UnitSandbox().check().detail}
     if name == "run_skill_script":
         skills, _ = read_skills(Path("/srv/skills"))
         *_, script = skill_tools(skills, runnable=["totals"], sandbox=UnitSandbox())
@@ -240,3 +242,17 @@ def test_what_cant_run_there_is_told(machine: Machine) -> None:
     one = machine.run([*command, "crm"], check=False)
     assert (one.returncode, one.stdout) == (3, "")
     assert "give its `url`" in one.stderr
+
+
+def test_without_landlock_nothing_runs(machine: Machine) -> None:
+    """All tools' secrets stand in the unit: where nothing keeps them apart, doctor says so."""
+    drop_in = "/etc/systemd/system/locum-tool@.service.d/landlock.conf"
+    machine.write(drop_in, "[Service]\nSystemCallFilter=~landlock_create_ruleset\n")
+    machine.systemctl("daemon-reload")
+    try:
+        probe, checked = asked(machine, ("probe", {"what": "look"}), ("check", {}))
+    finally:
+        machine.path(drop_in).unlink()
+        machine.systemctl("daemon-reload")
+    assert "Landlock" in probe["refused"]
+    assert "Landlock" in checked["detail"]

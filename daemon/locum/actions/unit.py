@@ -27,6 +27,12 @@ from locum.ports import Finding, Health
 SOCKET = Path("/run/locum-tool.socket")
 SHOW_IT = "Add BindReadOnlyPaths= (or BindPaths=) to it: systemctl edit locum-tool@."
 """What helps where the unit doesn't see a folder."""
+NO_LANDLOCK = (
+    "the kernel here has no Landlock, without which one tool could read another's secrets"
+)
+NEEDS_LANDLOCK = (
+    "Linux 5.13 or newer, with landlock among the names in /sys/kernel/security/lsm."
+)
 NO_NETWORK = "Run it elsewhere, or as an MCP server with a `url`."
 
 _LONGEST_REQUEST = 64 * 1024
@@ -90,6 +96,8 @@ class UnitSandbox:
                 f"{self.path}: {error.strerror or error}",
                 "systemctl status locum-tool.socket",
             )
+        if NO_LANDLOCK.encode() in answered:
+            return Finding("sandbox", Health.BROKEN, NO_LANDLOCK, NEEDS_LANDLOCK)
         if b"refused" not in answered:
             step = "journalctl -u 'locum-tool@*' says why."
             return Finding("sandbox", Health.BROKEN, "the tool's unit doesn't start", step)
@@ -131,6 +139,8 @@ async def serve(
     the config are another account's.
     """
     try:
+        if _landlock_version() < 1:
+            raise HumanNeededError(f"{NO_LANDLOCK}.", hint=NEEDS_LANDLOCK)
         name, arguments = _parsed(request)
         program = find(name)
         if program is None:
@@ -221,24 +231,31 @@ class _PathBeneath(ctypes.Structure):
     _fields_ = (("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32))
 
 
-def _restrict(readable: Iterable[Path], writable: Iterable[Path]) -> bool:
-    """Let this process, and what it starts, see only these; False where the kernel can't."""
+def _landlock_version() -> int:
+    """Answer what the kernel knows of it: 1 or more, or -1."""
+    return int(ctypes.CDLL(None).syscall(_CREATE, None, ctypes.c_size_t(0), 1))
+
+
+def _restrict(readable: Iterable[Path], writable: Iterable[Path]) -> None:
+    """Let this process, and what it starts, see only these.
+
+    Raises:
+        HumanNeededError: The kernel can't.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
-    version = libc.syscall(_CREATE, None, ctypes.c_size_t(0), 1)
-    if version < 1:
-        return False
-    handled = _BY_VERSION.get(min(version, 3), 0x1FFF)
+    handled = _BY_VERSION.get(min(_landlock_version(), 3), 0x1FFF)
     attributes = ctypes.c_uint64(handled)
     ruleset = libc.syscall(_CREATE, ctypes.byref(attributes), ctypes.c_size_t(8), 0)
     if ruleset < 0:
-        return False
+        raise HumanNeededError(f"{NO_LANDLOCK}.", hint=NEEDS_LANDLOCK)
     try:
         for path in readable:
             _allow(libc, ruleset, path, _EXECUTE | _READ | _READ_FOLDER)
         for path in writable:
             _allow(libc, ruleset, path, handled)
         libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-        return bool(libc.syscall(_RESTRICT, ruleset, 0) == 0)
+        if libc.syscall(_RESTRICT, ruleset, 0) != 0:
+            raise HumanNeededError(f"{NO_LANDLOCK}.", hint=NEEDS_LANDLOCK)
     finally:
         os.close(ruleset)
 
