@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -317,6 +319,19 @@ def test_too_many_requests_are_refused(desk: Desk, tmp_path: Path) -> None:
         return 20
 
     assert asyncio.run(asked()) == 8
+
+
+@pytest.mark.parametrize("piece", ["a.", "eyJ-", "token ", "x://", "-----BEGIN "])
+def test_a_long_line_is_soon_looked_through(piece: str) -> None:
+    """For secrets, whatever a server or program makes of it: the meeting's loop waits for that."""
+    script = (
+        "import resource, sys\n"
+        "from locum.core.redaction import without_secrets\n"
+        "used = int(resource.getrusage(resource.RUSAGE_SELF).ru_utime)\n"
+        "resource.setrlimit(resource.RLIMIT_CPU, (used + 10, used + 10))\n"
+        "without_secrets(sys.argv[1] * (500_000 // len(sys.argv[1])))\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script, piece], check=False).returncode == 0
 
 
 # ── at a terminal ────────────────────────────────────────────────────────────────────────
