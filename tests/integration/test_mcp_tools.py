@@ -188,6 +188,24 @@ def test_a_server_that_isnt_there_costs_only_its_tools(tmp_path: Path) -> None:
     asyncio.run(asyncio.wait_for(tried(), 120))
 
 
+def test_a_server_that_is_late_costs_only_its_tools(url: str, tmp_path: Path) -> None:
+    """What the others have is there when the time to get ready is over."""
+
+    async def tried() -> None:
+        book = DigestFile(tmp_path / "book.json")
+        honest = Server(settings(url, tools=("account",)), None, book)
+        honest.approve(await honest.offered())
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            late = f"http://127.0.0.1:{silent.getsockname()[1]}/mcp"
+            box = Box([], sources=[Server(settings(late, name="late"), None, book), honest])
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(box.prepare(), 5)
+        assert [each.name for each in box.tools] == ["crm_account"]
+        await box.aclose()
+
+    asyncio.run(asyncio.wait_for(tried(), 120))
+
+
 @pytest.mark.skipif(not bubblewrap_works(), reason="bubblewrap can't be used here")
 def test_a_server_that_is_a_program_is_confined_and_begun_anew(tmp_path: Path) -> None:
     """It is nobody, and sees no more than a tool; one that died is there at the next call."""

@@ -137,9 +137,19 @@ class Box:
         return tuple(each.tool for each in self._actions.values())
 
     async def prepare(self) -> None:
-        found = await asyncio.gather(*(each.prepare() for each in self._sources))
-        for action in (each for several in found for each in several):
-            self._actions.setdefault(action.tool.name, action)
+        found: dict[int, Sequence[Action]] = {}
+
+        async def ask(number: int, source: Source) -> None:
+            found[number] = await source.prepare()
+
+        asking = (ask(number, source) for number, source in enumerate(self._sources))
+        try:
+            await asyncio.gather(*asking)
+        finally:
+            # Whoever isn't waited for any more costs only its own.
+            for _, several in sorted(found.items(), key=lambda each: each[0]):
+                for action in several:
+                    self._actions.setdefault(action.tool.name, action)
 
     async def call(
         self,

@@ -466,6 +466,8 @@ async def ready(
     sandbox = await anyio.to_thread.run_sync(make)
     # Its queue and locks belong to this loop, so it isn't made in the thread.
     box = bench.toolbox(occasion, sandbox)
-    with anyio.move_on_after(within.total_seconds()):
+    with anyio.move_on_after(within.total_seconds()) as scope:
         await box.prepare()
+    if scope.cancelled_caught:
+        _log.error("tools_unavailable", problem="a server wasn't ready in time")
     return box
