@@ -14,7 +14,16 @@ import zlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-CALLS = ("honest", "endless", "stream", "packed", "packed_stream", "resumed")
+CALLS = (
+    "honest",
+    "endless",
+    "stream",
+    "packed",
+    "packed_stream",
+    "resumed",
+    "echo",
+    "complaint",
+)
 PIECE = 64 * 1024
 
 
@@ -46,12 +55,14 @@ class HostileServer:
                     self.unasked += not resumes
                     await self._send(writer, "text/event-stream", b"id: 2\nretry: 0\ndata:\n\n")
                 elif lines[0].startswith("post"):
-                    await self._call(json.loads(body), writer)
+                    await self._call(json.loads(body), fields.get("authorization", ""), writer)
                 else:
                     await self._send(writer, "text/plain", b"")
         writer.close()
 
-    async def _call(self, message: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+    async def _call(
+        self, message: dict[str, Any], token: str, writer: asyncio.StreamWriter
+    ) -> None:
         call = message.get("params", {}).get("name")
         event = b'data: {"jsonrpc": "2.0", "method": "notifications/message", "params": {}}\n\n'
         if "id" not in message:
@@ -66,6 +77,12 @@ class HostileServer:
             packer = zlib.compressobj(wbits=31)
             packed = packer.compress(b" " * (64 << 20)) + packer.flush()
             await self._send(writer, f"{kind}\r\nContent-Encoding: gzip", packed)
+        elif call in {"echo", "complaint"}:
+            said: dict[str, Any] = {"error": {"code": -32000, "message": token}}
+            if call == "echo":
+                said = {"result": {"content": [{"type": "text", "text": token}]}}
+            answer = {"jsonrpc": "2.0", "id": message["id"], **said}
+            await self._send(writer, "application/json", json.dumps(answer).encode())
         elif call == "resumed":
             await self._send(writer, "text/event-stream", b"id: 1\nretry: 0\ndata:\n\n")
         else:

@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import structlog.testing
 
 from locum.actions.programs import Surroundings
 from locum.actions.sandbox import Bubblewrap, bubblewrap_works, find_bubblewrap
@@ -100,6 +101,29 @@ def test_a_servers_tools_are_called_and_bounded(url: str, tmp_path: Path) -> Non
         await box.aclose()
 
     asyncio.run(asyncio.wait_for(tried(), 120))
+
+
+def test_a_servers_token_is_in_no_answer(tmp_path: Path) -> None:
+    """Though it gives it back: neither told, nor, where that is a failure, logged."""
+    token = tmp_path / "crm.token"
+    token.write_text("s3same-open\n")
+    token.chmod(0o600)
+
+    async def tried() -> None:
+        hostile = HostileServer()
+        async with hostile.serving() as url:
+            named = settings(url, tools=CALLS, looks=frozenset(CALLS), token_file=token)
+            box = await approved(Server(named, None, DigestFile(tmp_path / "book.json")))
+            try:
+                assert (await box.call("crm_echo", {})).text == "bearer [redacted]"
+                with structlog.testing.capture_logs() as logged:
+                    await failing(box, "crm_complaint")
+            finally:
+                await box.aclose()
+        assert [each["event"] for each in logged] == ["tool_failed"]
+        assert "s3same" not in str(logged)
+
+    asyncio.run(asyncio.wait_for(tried(), 60))
 
 
 def test_only_what_was_approved_is_there(url: str, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta, timezone
 from typing import Any
 
 import pytest
+import structlog.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -156,6 +157,22 @@ def test_answers_are_bounded_and_without_secrets() -> None:
             await long.call("act", {"a": "x" * 20_000})
 
     asyncio.run(tried())
+
+
+def test_nothing_that_was_said_is_logged() -> None:
+    """A refusal quotes what it refuses: to the model, and not to the log."""
+
+    async def refused(arguments: Mapping[str, Any]) -> str:
+        raise PermanentError(f"day: can't be told from {arguments['a']!r}.")
+
+    async def tried() -> None:
+        with pytest.raises(PermanentError, match="canary"):
+            await Box([replace(acting(), answer=refused)]).call("act", {"a": "canary"})
+
+    with structlog.testing.capture_logs() as logged:
+        asyncio.run(tried())
+    assert [each["event"] for each in logged] == ["tool_failed"]
+    assert "canary" not in str(logged)
 
 
 def test_what_needs_an_approval_isnt_done_without_anybody_to_ask() -> None:

@@ -25,7 +25,7 @@ import structlog
 from locum.actions import running
 from locum.actions.programs import Surroundings, name_for_models
 from locum.actions.running import told
-from locum.actions.sandbox import Bubblewrap, secret_of
+from locum.actions.sandbox import Bubblewrap, secret_of, secrets_of
 from locum.actions.toolbox import Action, Told
 from locum.errors import HumanNeededError, LocumError, PermanentError, TransientError
 from locum.files import DigestFile
@@ -98,6 +98,7 @@ class Server:
         self._client: asyncio.Future[Client] | None = None
         self._stop = asyncio.Event()
         self._starts = 0
+        self._secrets: tuple[str, ...] = ()
 
     async def prepare(self) -> Sequence[Action]:
         try:
@@ -176,7 +177,8 @@ class Server:
         parts = [_text(each) for each in result.content]
         if not any(parts) and result.structured_content is not None:
             parts = [json.dumps(result.structured_content)]
-        text = told("\n".join(parts)[: self.settings.limit * 2].encode(errors="replace"))
+        content = "\n".join(parts)[: self.settings.limit * 2].encode(errors="replace")
+        text = told(content, self._secrets)
         return Told(
             f"It failed: {text}" if result.is_error else text or "(It answered nothing.)"
         )
@@ -238,8 +240,11 @@ class Server:
 
             from locum.actions.wire import BoundedTransport
 
-            token = settings.token_file
-            headers = {} if token is None else {"Authorization": f"Bearer {secret_of(token)}"}
+            headers = {}
+            if settings.token_file is not None:
+                token = secret_of(settings.token_file)
+                headers["Authorization"] = f"Bearer {token}"
+                self._secrets = (token,)
             # Longer than a call waits, so that one which is late costs itself alone.
             wire = BoundedTransport(_LONGEST_LINE, settings.timeout * 2)
             http = await stack.enter_async_context(
@@ -258,6 +263,7 @@ class Server:
                 f"{settings.name}: nothing confines it here, so it isn't run.",
                 hint="Install bubblewrap, or run the server elsewhere and give its `url`.",
             )
+        self._secrets = tuple(secrets_of(settings.around).values())
         command, fds = stack.enter_context(
             self._sandbox.confined(settings.around, settings.argv)
         )

@@ -207,7 +207,7 @@ class Box:
                 _log.warning("tool_failed", tool=name, problem="too slow")
                 raise TransientError(f"{name}: it took too long.") from None
             except LocumError as error:
-                _log.warning("tool_failed", tool=name, problem=str(error))
+                _log.warning("tool_failed", tool=name, problem=_without_words(action, error))
                 raise
         _log.info("tool_called", tool=name, characters=len(told.text))
         return bounded(told, action.limit)
@@ -258,6 +258,13 @@ class Box:
             approvals.over(request, verdict, problem)
         outcome = ToolOutcome(request, action.tool.name, asked_by, verdict, text)
         self._outcomes.put_nowait(outcome)
+
+
+def _without_words(action: Action, error: LocumError) -> str:
+    """Say of a failure what may be logged: a refusal quotes what was said, a server what it likes."""
+    if action.tool.stranger or isinstance(error, PermanentError):
+        return type(error).__name__
+    return str(error)
 
 
 def bounded(told: Told, limit: int) -> Told:
