@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from locum.actions.toolbox import Box
 from locum.app.actions import Occasion, Workbench, at_terminal, check_actions
 from locum.app.places import wishes_path
 from locum.cli.root import app
-from locum.clock import StageClock
+from locum.clock import StageClock, SystemClock
 from locum.config.load import load_taken
 from locum.core.model import Meeting, Person, SessionKey, TimeWindow
 from locum.core.remembered import Standing
@@ -252,6 +252,10 @@ def test_what_isnt_approved_isnt_done(
         assert (outcome.verdict, outcome.request) == (verdict, done.waits_for)
         assert desk.sandbox.ran == []
         assert not decide(desk, done.waits_for, approved=True)
+        if verdict is Verdict.DENIED:
+            # Nobody has the owner asked until the answer is another.
+            with pytest.raises(PermanentError, match="refused exactly this"):
+                await box.call("deploy", {"place": "production"})
         await box.aclose()
 
     asyncio.run(asyncio.wait_for(asked(), 60))
@@ -260,15 +264,17 @@ def test_what_isnt_approved_isnt_done(
 def test_a_request_ends_with_its_meeting(desk: Desk) -> None:
     """Approved afterwards, nothing is done; and not by another process either."""
 
-    async def asked() -> str:
+    async def asked() -> tuple[str, str]:
         box = desk.box("kim@own.example")
         done = await box.call("deploy", {"place": "staging"})
         await asyncio.sleep(0)
+        # It is over before anybody has begun to wait for this one.
+        late = await box.call("deploy", {"place": "production"})
         await box.aclose()
-        return done.waits_for
+        return done.waits_for, late.waits_for
 
-    request = asyncio.run(asyncio.wait_for(asked(), 60))
-    assert not decide(desk, request, approved=True)
+    for request in asyncio.run(asyncio.wait_for(asked(), 60)):
+        assert not decide(desk, request, approved=True)
     assert desk.daemon.requests.open(desk.bench.clock.now()) == ()
 
 
@@ -319,6 +325,28 @@ def test_too_many_requests_are_refused(desk: Desk, tmp_path: Path) -> None:
         return 20
 
     assert asyncio.run(asked()) == 8
+
+
+def test_what_would_be_run_is_shown_to_the_letter(desk: Desk, tmp_path: Path) -> None:
+    """Every space and line of it; what is too long to be shown whole isn't asked for."""
+    config = (tmp_path / "locum.toml").read_text().replace(
+        "[engines.pika]", ALL + "\n[engines.pika]"
+    ) + DEPLOY.replace('choices = ["staging", "production"]', "max_length = 4000\nlines = true")
+    made = bench(tmp_path, desk.bench.ledger or desk.daemon, config)
+    desk.bench = replace(made, clock=SystemClock())  # As of the command below.
+
+    async def asked() -> None:
+        box = desk.box("kim@own.example")
+        with pytest.raises(PermanentError, match="more than Alex could look through"):
+            await box.call("deploy", {"place": "a" * 3990 + "; and then"})
+        await box.call("deploy", {"place": "a  b\nc"})
+        settled = tmp_path / "shown.toml"
+        settled.write_text(f'state_dir = "{tmp_path}"\n')
+        shown = CliRunner().invoke(app, ["approvals", "--config", str(settled)]).stdout
+        assert r"it would run: deploy '--to=a  b\nc'" in shown
+        await box.aclose()
+
+    asyncio.run(asyncio.wait_for(asked(), 60))
 
 
 @pytest.mark.parametrize("piece", ["a.", "eyJ-", "token ", "x://", "-----BEGIN "])

@@ -26,7 +26,10 @@ _LARGEST_ARGUMENTS = 16 * 1024
 _MOST_AT_ONCE = 4
 _MOST_CALLS = 500  # In one meeting.
 _MOST_WAITING = 8
+_LONGEST_SHOWN = 4000
+"""Characters of a request that its owner is shown; what is longer isn't asked for at all."""
 _LONGEST_NAME = 120
+_TOO_LATE = "the meeting was over"
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,7 @@ class Box:
         self._left = _MOST_CALLS
         self._at_once = asyncio.Semaphore(_MOST_AT_ONCE)
         self._waiting: dict[str, tuple[str, str]] = {}
+        self._denied: set[tuple[str, str]] = set()
         self._tasks = Tasks()
         self._outcomes: asyncio.Queue[ToolOutcome | None] = asyncio.Queue()
 
@@ -177,6 +181,11 @@ class Box:
 
     async def aclose(self) -> None:
         await self._tasks.cancel()
+        if self._approvals is not None:
+            # Ended before it had begun to wait, a task says nothing of its request.
+            for request in (*self._waiting,):
+                self._approvals.over(request, Verdict.EXPIRED, _TOO_LATE)
+        self._waiting.clear()
         self._outcomes.put_nowait(None)
         await asyncio.gather(*(each.aclose() for each in self._sources))
 
@@ -220,6 +229,10 @@ class Box:
         name = action.tool.name
         if self._approvals is None:
             raise PermanentError(f"{name} needs an approval, which can't be asked for here.")
+        if (name, what) in self._denied:
+            raise PermanentError(f"{self._owner} has refused exactly this: don't ask again.")
+        if len(what) > _LONGEST_SHOWN:
+            raise PermanentError(f"{name}: that is more than {self._owner} could look through.")
         known = [each for each, said in self._waiting.items() if said == (name, what)]
         if not known:
             if len(self._waiting) >= _MOST_WAITING:
@@ -241,7 +254,7 @@ class Box:
         approvals = self._approvals
         if approvals is None:
             return
-        verdict, text, problem = Verdict.EXPIRED, "", "the meeting was over"
+        verdict, text, problem = Verdict.EXPIRED, "", _TOO_LATE
         try:
             refused = await approvals.decided(request)
             if refused is not None:
@@ -254,7 +267,9 @@ class Box:
                 except LocumError as error:
                     problem = text = str(error)
         finally:
-            self._waiting.pop(request, None)
+            asked = self._waiting.pop(request, None)
+            if asked is not None and verdict is Verdict.DENIED:
+                self._denied.add(asked)
             approvals.over(request, verdict, problem)
         outcome = ToolOutcome(request, action.tool.name, asked_by, verdict, text)
         self._outcomes.put_nowait(outcome)

@@ -335,7 +335,7 @@ def approvals(*, json: JsonOption = False, config: ConfigOption = None) -> None:
         heading(f"{each.id}: may {each.persona} run {each.tool}?")
         by = one_line(each.asked_by) or "somebody"
         out(f"  asked by {by} in {one_line(each.title)}, {day_and_time(each.at)}")
-        out(f"  it would run: {one_line(each.what)}")
+        out(f"  it would run: {_to_the_letter(each.what)}")
         out(f"  locum approve {each.id}   or   locum deny {each.id}")
         out(f"  until {clock_time(each.expires_at)}")
     if not waiting:
@@ -350,6 +350,11 @@ def approvals(*, json: JsonOption = False, config: ConfigOption = None) -> None:
             ],
             indent=2,
         )
+
+
+def _to_the_letter(text: str) -> str:
+    """Write what would be run in one line, and no space less than there is."""
+    return plain(text).replace("\n", "\\n")
 
 
 def _standing(request: Request, now: Any) -> str:
