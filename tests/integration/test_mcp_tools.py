@@ -15,11 +15,13 @@ from pathlib import Path
 
 import pytest
 import structlog.testing
+from typer.testing import CliRunner
 
 from locum.actions.programs import Surroundings
 from locum.actions.sandbox import Bubblewrap, bubblewrap_works, find_bubblewrap
 from locum.actions.servers import Server, ServerSettings
 from locum.actions.toolbox import Box
+from locum.cli.root import app
 from locum.errors import HumanNeededError, LocumError, PermanentError, TransientError
 from locum.files import DigestFile
 from tests.integration.mcp_hostile import CALLS, HostileServer
@@ -190,6 +192,25 @@ def test_an_answer_without_end_costs_one_call(
         assert not [each for each in caplog.records if each.levelno < logging.CRITICAL]
 
     asyncio.run(asyncio.wait_for(tried(), 60))
+
+
+def test_the_owner_sees_all_that_is_approved(url: str, tmp_path: Path) -> None:
+    """The schema too, for its descriptions are read by the model."""
+    path = tmp_path / "locum.toml"
+    path.write_text(
+        f'state_dir = "{tmp_path}/state"\n[personas.robin]\ntools = ["crm"]\n'
+        f'[[mcp]]\nname = "crm"\nurl = "{url}"\ntools = ["account"]\n'
+    )
+
+    def said(*arguments: str) -> str:
+        done = CliRunner().invoke(app, ["tools", "crm", *arguments, "--config", str(path)])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    shown = said()
+    assert "account: waits for approval" in shown
+    assert '"properties": {"name": {' in shown
+    assert "account: approved" in said("--approve")
 
 
 def test_a_server_that_isnt_there_costs_only_its_tools(tmp_path: Path) -> None:

@@ -224,13 +224,20 @@ def _server(bench: Workbench, name: str) -> Server | None:
 
 
 async def _show_server(server: Server, *, approve: bool, as_json: bool) -> None:
+    from json import dumps
+
     try:
         with working("Asking it what it offers"):
             offered = await server.offered()
         if approve:
             server.approve(offered)
         rows = [
-            {"tool": each.name, "state": server.state_of(each), "about": each.about}
+            {
+                "tool": each.name,
+                "state": server.state_of(each),
+                "about": each.about,
+                "parameters": each.schema,
+            }
             for each in offered
         ]
     finally:
@@ -238,7 +245,11 @@ async def _show_server(server: Server, *, approve: bool, as_json: bool) -> None:
     if as_json:
         out_json(rows)
         return
-    table([[row["tool"], row["state"], one_line(row["about"])] for row in rows])
+    for row in rows:
+        # All that is approved, for all of it is what a model reads.
+        heading(f"{row['tool']}: {row['state']}")
+        out(f"  {one_line(row['about'])}")
+        out(f"  {dumps(row['parameters'])}")
     for missing in set(server.settings.tools) - {each.name for each in offered}:
         say(f"It has no tool {missing!r}, which the config names.")
 
