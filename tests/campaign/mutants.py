@@ -119,7 +119,7 @@ def edits_go_unnoticed() -> Iterator[None]:
 @contextlib.contextmanager
 def lost_joins_are_repeated_blindly() -> Iterator[None]:
     async def settle(self: Any, engine: Any, why: str) -> None:
-        await self._try_later(EndReason.LOST_JOIN, why)
+        await self._outcomes.try_later(EndReason.LOST_JOIN, why)
 
     with _replaced(Attendance, _settle=settle):
         yield

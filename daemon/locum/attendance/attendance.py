@@ -9,26 +9,18 @@ money and embarrasses people.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar
 
 import anyio
 import structlog
 
-from locum.core.lifecycle import WORTH_ANOTHER_TRY, closing_phase
-from locum.core.model import (
-    EndReason,
-    Meeting,
-    Phase,
-    SessionHandle,
-    SessionKey,
-    SessionRecord,
-)
+from locum.attendance.company import Company, StopSignal
+from locum.attendance.entry import Entry
+from locum.attendance.outcomes import Outcomes
+from locum.core.lifecycle import WORTH_ANOTHER_TRY
+from locum.core.model import EndReason, Meeting, Phase, SessionHandle, SessionKey, SessionRecord
 from locum.core.money import OVERTIME
-from locum.core.policy import Policy
 from locum.errors import (
     AmbiguousError,
     HumanNeededError,
@@ -37,18 +29,12 @@ from locum.errors import (
     TransientError,
 )
 from locum.introducing import Introduction
-from locum.ledger import NEVER_RAN, Ledger, LedgerDamagedError
+from locum.ledger import NEVER_RAN, LedgerDamagedError
 from locum.listening import Listener
-from locum.participating import Converse, Participation, Seat
-from locum.persona import (
-    Appearance,
-    PersonaCard,
-    Wardrobe,
-    compile_prompt,
-)
+from locum.participating import Participation, Seat
+from locum.persona import Appearance, PersonaCard, compile_prompt
 from locum.ports import (
     Admitted,
-    Clock,
     Ended,
     JoinRequest,
     LostJoin,
@@ -56,87 +42,20 @@ from locum.ports import (
     PresenceEngine,
     Roster,
     SessionEvent,
-    Voice,
     Waiting,
 )
 
 _log = structlog.get_logger(__name__)
-_T = TypeVar("_T")
 
-_SLOWEST_RETRY = timedelta(seconds=60)
 _LENGTH_GUARD = OVERTIME
 """How far past its end a session leaves by itself, should nobody have told it to."""
 
-_WORTH_A_GRACE = timedelta(minutes=1)
-"""A presence that was lost after this long is tried for again as if it were a new one."""
-
-_AT_ONCE = timedelta(seconds=1)
-"""How soon after a loss we come back, where nothing speaks for a pause."""
-
-_LOSSES_AT_ONCE, _LOSSES_WITHIN = 5, timedelta(minutes=10)
-"""How many losses of an unbilled presence, and in how long, are nothing but bad luck. After
-that it may be the room that drops us: tries grow apart."""
-
-
-class StopSignal:
-    """Asks an attendance to leave; the first reason given counts."""
-
-    def __init__(self) -> None:
-        self._asked = asyncio.Event()
-        self.reason = EndReason.UNWANTED
-
-    def ask(self, reason: EndReason) -> None:
-        if not self._asked.is_set():
-            self.reason = reason
-            self._asked.set()
-
-    @property
-    def asked(self) -> bool:
-        return self._asked.is_set()
-
-    async def wait(self) -> None:
-        await self._asked.wait()
-
-
-class Figures(Protocol):
-    """What is counted of attendances; see `locum.metrics.Metrics`."""
-
-    def join_finished(
-        self, *, engine: str, outcome: str, late_by: timedelta | None = None
-    ) -> None: ...
-
-    def money_spent(self, *, engine: str, usd: float) -> None: ...
-
-
-@dataclass(frozen=True)
-class Company:
-    """Everything that attendances share: who can go, by what means, under which policy."""
-
-    ledger: Ledger
-    clock: Clock
-    metrics: Figures
-    engines: Mapping[str, PresenceEngine]
-    personas: Mapping[str, PersonaCard]
-    policy: Policy
-    wardrobe: Wardrobe = field(default_factory=Wardrobe)
-    brief: Callable[[Meeting], Awaitable[str]] | None = None
-    """Answers what may be known in a meeting; raises nothing."""
-    voices: Mapping[str, Voice] = field(default_factory=dict)
-    """With what voice a persona speaks, by engine; one that converses by itself has its own."""
-    converse: Converse | None = None
-    """Opens a conversation, where the engine doesn't converse by itself."""
-    on_change: Callable[[], None] = lambda: None
-    """Called when a session has moved on in the ledger, for whoever decides elsewhere."""
-    lost_because: str = ""
-    """Why a session is over that is taken up again, where that is known."""
+_ENGINE_MAY_COME = timedelta(seconds=60)
+"""How long one whose engine the config has dropped waits before it is looked at again."""
 
 
 class Attendance:
-    """Carries one session; `run` returns when it is over or waits to be tried again.
-
-    What it knows and the ledger doesn't yet (its disk may be full) it keeps in `_record` and
-    `_unnamed`: a presence is neither forgotten nor begun again because a write failed.
-    """
+    """Carries one session; `run` returns when it is over or waits to be tried again."""
 
     def __init__(self, key: SessionKey, company: Company, stop: StopSignal) -> None:
         self._key = key
@@ -144,9 +63,9 @@ class Attendance:
         self._stop = stop
         self._ledger = company.ledger
         self._clock = company.clock
-        self._record: SessionRecord
+        self._entry: Entry
+        self._outcomes: Outcomes
         self._part: Participation
-        self._unnamed: tuple[SessionHandle, datetime] | None = None
         self._listener = Listener(key, company.ledger)
         self._appearance: Appearance | None = None
 
@@ -159,7 +78,8 @@ class Attendance:
         record = self._ledger.sessions.get(self._key)
         if record is None or not record.is_open:
             return
-        self._record = record
+        self._entry = Entry(record, self._company, self._stop)
+        self._outcomes = Outcomes(self._entry, self._company, self._stop)
         engine = self._company.engines.get(record.engine)
         self._part = Participation(
             listener=self._listener,
@@ -193,6 +113,11 @@ class Attendance:
             why = self._company.lost_because or "the process ended while it was joining"
             await self._settle(engine, why)
 
+    @property
+    def _record(self) -> SessionRecord:
+        """What the ledger says, and what it can't say yet."""
+        return self._entry.record
+
     # ── getting in ───────────────────────────────────────────────────────────────────────
 
     async def _join(self, engine: PresenceEngine) -> None:
@@ -200,16 +125,19 @@ class Attendance:
         card = self._persona()
         if card is None:
             reason = f'there is no persona "{record.persona}" in the config'
-            await self._close(EndReason.ENGINE_REFUSED, reason)
+            await self._outcomes.close(EndReason.ENGINE_REFUSED, reason)
             return
         if self._stop.asked:
-            await self._close(self._stop.reason, "told to stop before anything was sent")
+            await self._outcomes.close(
+                self._stop.reason, "told to stop before anything was sent"
+            )
             return
         now = asked_at = self._clock.now()
         meeting = self._present_meeting(now)
         try:
             dressed = await self._company.wardrobe.appear(card, engine=record.engine, now=now)
             self._appearance = dressed
+            self._entry.identity = dressed.identity
             brief = self._company.brief
             known = "" if brief is None else await brief(meeting)
             asked_at = self._clock.now()
@@ -225,15 +153,17 @@ class Attendance:
         except AmbiguousError as error:
             await self._settle(engine, str(error))
         except TransientError as error:
-            await self._try_later(EndReason.ENGINE_LOST, str(error), after=error.retry_after)
+            await self._outcomes.try_later(
+                EndReason.ENGINE_LOST, str(error), after=error.retry_after
+            )
         except HumanNeededError as error:
             # A person may act within the grace: a top-up helps the next try.
             _log.warning("join_blocked", problem=str(error))
-            await self._try_later(EndReason.ENGINE_REFUSED, str(error))
+            await self._outcomes.try_later(EndReason.ENGINE_REFUSED, str(error))
         except PermanentError as error:
-            await self._close(EndReason.ENGINE_REFUSED, str(error))
+            await self._outcomes.close(EndReason.ENGINE_REFUSED, str(error))
         else:
-            self._unnamed = session.handle, self._clock.now()
+            self._entry.named(session.handle, self._clock.now())
             self._company.metrics.join_finished(
                 outcome="answered",
                 engine=record.engine,
@@ -264,10 +194,10 @@ class Attendance:
 
             def lost() -> None:
                 with self._ledger.database.transaction():
-                    self._write_identity()
-                    self._transition(Phase.AMBIGUOUS, at=at, detail=why)
+                    self._entry.write_identity()
+                    self._entry.transition(Phase.AMBIGUOUS, at=at, detail=why)
 
-            await self._write(lost)
+            await self._entry.write(lost)
         _log.warning("join_answer_lost", detail=why)
         if engine.traits.billed:
             found = await engine.settle_lost_join(others_running=self._others_billed())
@@ -275,10 +205,10 @@ class Attendance:
             found = LostJoin.NEVER_RAN
         if found is LostJoin.NEVER_RAN:
             at = self._clock.now()
-            await self._write(
+            await self._entry.write(
                 lambda: self._ledger.sessions.close_attempt(self._key, at=at, outcome=NEVER_RAN)
             )
-            await self._try_later(EndReason.ENGINE_LOST, f"nothing is running: {why}")
+            await self._outcomes.try_later(EndReason.ENGINE_LOST, f"nothing is running: {why}")
             return
         await self._suspect_orphan(why)
 
@@ -298,26 +228,26 @@ class Attendance:
 
     async def _suspect_orphan(self, why: str) -> None:
         _log.error("orphan_suspected", detail=why, room=self._record.room.id)
-        await self._close(
+        await self._outcomes.close(
             EndReason.LOST_JOIN,
             "a join's answer was lost and it may be running and costing money: "
             "check the room and PikaStream's account",
         )
 
     async def _take_up(self, handle: SessionHandle, engine: PresenceEngine) -> None:
-        session = await self._patiently("reattach", lambda: engine.reattach(handle))
+        session = await self._entry.patiently("reattach", lambda: engine.reattach(handle))
         leaving = self._record.phase is Phase.LEAVING
         reason = self._record.end_reason or EndReason.UNWANTED
         if session is None and leaving:
-            await self._out(reason, "it was over already")
+            await self._outcomes.out(reason, "it was over already")
             return
         if session is None:
             if self._record.admitted_at is None:
                 # After the last look of the dead process it may have been let in.
-                self._record = replace(self._record, unseen=True)
+                self._entry.went_unseen()
             why = self._company.lost_because or "it ended without us"
             lost = Ended(self._clock.now(), EndReason.ENGINE_LOST, why)
-            await self._ended_by_itself(lost)
+            await self._outcomes.ended_by_itself(lost)
             return
         _log.info("session_adopted", phase=self._record.phase.value)
         await (self._leave(session, reason) if leaving else self._follow(session))
@@ -327,13 +257,13 @@ class Attendance:
         if self._record.handle is not None:
             # It may be running; only its own engine could end it.
             _log.error("session_unreachable", engine=self._record.engine, detail=detail)
-            wait = self._clock.host_duration(_SLOWEST_RETRY).total_seconds()
+            wait = self._clock.host_duration(_ENGINE_MAY_COME).total_seconds()
             with anyio.move_on_after(wait):
                 await self._stop.wait()
                 if self._stop.reason is not EndReason.SHUTDOWN:
                     await anyio.sleep_forever()
         elif claimed_now:
-            await self._close(EndReason.ENGINE_REFUSED, detail)
+            await self._outcomes.close(EndReason.ENGINE_REFUSED, detail)
         else:
             await self._suspect_orphan(detail)
 
@@ -351,7 +281,7 @@ class Attendance:
                     timeout=max(wait, 0.0),
                     return_when=asyncio.FIRST_COMPLETED,
                 )
-                self._refresh()
+                self._entry.refresh()
                 if watching.done() or stopping.done() or self._left() <= timedelta(0):
                     break
             over = watching.done()
@@ -365,7 +295,7 @@ class Attendance:
         elif failure is None:
             await self._leave_after(watching.result(), session)
         else:
-            if self._unnamed is not None:
+            if self._entry.is_unnamed:
                 # Whoever takes this up again couldn't name it.
                 await self._leave(session, EndReason.ENGINE_LOST)
             raise failure
@@ -387,10 +317,10 @@ class Attendance:
         return EndReason.LENGTH_CAP if self._capped_at <= leave_by else EndReason.SCHEDULED_END
 
     async def _watch(self, session: MeetingSession) -> Ended:
-        if self._unnamed is not None:
+        if self._entry.is_unnamed:
             # Until this is on the disk, nobody but us knows the session's name.
-            await self._write(self._write_name)
-            await self._patiently("sync", self._ledger.database.sync)
+            await self._entry.write(self._entry.write_name)
+            await self._entry.patiently("sync", self._ledger.database.sync)
         taking_part: asyncio.Task[None] | None = None
         try:
             async for event in session.events():
@@ -414,7 +344,7 @@ class Attendance:
             return
 
         async def patiently(call: Callable[[], Awaitable[None]]) -> None:
-            await self._patiently("post", call, TransientError)
+            await self._entry.patiently("post", call, TransientError)
 
         meeting = self._present_meeting(self._clock.now())
         seat = Seat(session, meeting, card, self._record.engine, meeting.decision.listen_only)
@@ -429,15 +359,19 @@ class Attendance:
             _log.info("session_waiting", detail=event.detail)
         elif isinstance(event, Roster):
             others = event.others
-            await self._write(lambda: self._ledger.sessions.others_present(self._key, others))
+            await self._entry.write(
+                lambda: self._ledger.sessions.others_present(self._key, others)
+            )
             self._company.on_change()
 
     async def _admitted(self, at: datetime) -> None:
-        self._record = replace(self._record, admitted_at=self._record.admitted_at or at)
+        self._entry.admitted(at)
         if self._record.phase is Phase.LIVE:
             return
         # Lost to a power cut, it is told anew by the engine.
-        await self._write(lambda: self._transition(Phase.LIVE, at=at, durable=False))
+        await self._entry.write(
+            lambda: self._entry.transition(Phase.LIVE, at=at, durable=False)
+        )
         self._company.metrics.join_finished(outcome="admitted", engine=self._record.engine)
         await self._note_voice(at)
         _log.info(
@@ -458,25 +392,25 @@ class Attendance:
 
     async def _leave(self, session: MeetingSession, reason: EndReason) -> None:
         doubt = await self._prove_over(session, reason)
-        await self._out(reason, doubt)
+        await self._outcomes.out(reason, doubt)
 
     async def _leave_after(self, ended: Ended, session: MeetingSession) -> None:
         """It ended from the other side; what the engine may still hold is ended too."""
         await self._prove_over(session, ended.reason)
-        await self._ended_by_itself(ended)
+        await self._outcomes.ended_by_itself(ended)
 
     async def _prove_over(self, session: MeetingSession, reason: EndReason) -> str:
         """End it for sure; answers what is doubtful about that, if anything."""
         if reason not in WORTH_ANOTHER_TRY:
             self._note_leaving(reason)
-        remains = await self._patiently("leave", session.leave)
+        remains = await self._entry.patiently("leave", session.leave)
         at = self._clock.now()
         card = self._persona()
         told = self._part.told_by(remains.utterances, tile="" if card is None else card.tile)
 
         def close() -> None:
             with self._ledger.database.transaction():
-                self._write_name()
+                self._entry.write_name()
                 self._listener.write_opt_out(self._record)
                 self._ledger.sessions.close_attempt(
                     self._key, at=at, outcome=reason.value, remains=remains
@@ -486,203 +420,20 @@ class Attendance:
                     self._ledger.sessions.forget_heard(self._key)
 
         # Not in that commit: were it undone, what was said would be taken for written.
-        await self._write(self._listener.write_down)
-        await self._write(close)
-        self._refresh()
+        await self._entry.write(self._listener.write_down)
+        await self._entry.write(close)
+        self._entry.refresh()
         return remains.doubt
 
     def _note_leaving(self, reason: EndReason) -> None:
         """Write down that we leave, and why, for whoever takes it up should we die now."""
         try:
             self._listener.write_opt_out(self._record)
-            self._write_name()
-            self._transition(Phase.LEAVING, at=self._clock.now(), reason=reason)
+            self._entry.write_name()
+            self._entry.transition(Phase.LEAVING, at=self._clock.now(), reason=reason)
         except LocumError as error:
             # Leaving itself doesn't wait for the disk.
             _log.error("ledger_write_failed", problem=str(error))
-
-    async def _patiently(
-        self,
-        what: str,
-        call: Callable[[], Awaitable[_T]],
-        passing: type[LocumError] = LocumError,
-    ) -> _T:
-        """Call until it is answered: giving up would leave a presence running."""
-        wait = timedelta(seconds=1)
-        while True:
-            try:
-                return await call()
-            except passing as error:
-                if isinstance(error, LedgerDamagedError) and self._stop.asked:
-                    raise  # It won't be mended while this process runs, and all of it stops.
-                unnamed = None if self._unnamed is None else self._unnamed[0]
-                _log.warning(
-                    "session_call_failed", call=what, problem=str(error), unwritten=unnamed
-                )
-            await self._clock.sleep(wait)
-            wait = min(wait * 2, _SLOWEST_RETRY)
-
-    async def _ended_by_itself(self, ended: Ended) -> None:
-        if ended.reason not in WORTH_ANOTHER_TRY:
-            await self._out(ended.reason, ended.detail)
-        elif self._stop.asked:
-            await self._out(self._stop.reason, ended.detail)
-        else:
-            await self._try_later(ended.reason, ended.detail)
-
-    async def _out(self, reason: EndReason, detail: str = "") -> None:
-        """It is proved over: what ran at all is owed a record, unless the room refused us."""
-        if self._record.admitted_at is None and reason is EndReason.DENIED:
-            await self._close(reason, detail)
-        else:
-            await self._end(reason, detail)
-
-    # ── outcomes ─────────────────────────────────────────────────────────────────────────
-
-    async def _try_later(
-        self, reason: EndReason, detail: str, *, after: timedelta = timedelta(0)
-    ) -> None:
-        """Wait for the next attempt, or give up where the grace or the meeting ends first."""
-        if self._stop.asked:
-            await self._close(self._stop.reason, detail)
-            return
-        now = self._clock.now()
-        policy = self._company.policy
-        record = self._record
-        give_up_at = record.give_up_at
-        retry_at = now + max(policy.retry.delay_after(self._failures()), after)
-        if record.phase is Phase.LIVE and self._lasted(now) >= _WORTH_A_GRACE:
-            # We were in and were dropped: a grace of its own, and the first retry at once.
-            # An engine that drops us each time we come in isn't paid for that all day long.
-            give_up_at = min(now + policy.grace, record.leave_by)
-            retry_at = now + _AT_ONCE
-        elif record.phase is Phase.LIVE and self._lost_by_chance(now):
-            retry_at = now + max(_AT_ONCE, after)
-        if retry_at >= give_up_at:
-            await self._close(reason, detail)
-            return
-        await self._move(
-            Phase.JOINING,
-            reason,
-            detail,
-            at=now,
-            handle=None,
-            retry_at=retry_at,
-            give_up_at=give_up_at,
-            # Who was there before is no company for the presence to come.
-            others_present=None,
-        )
-        self._company.metrics.join_finished(outcome=reason.value, engine=record.engine)
-        wait = round((retry_at - now).total_seconds(), 1)
-        _log.warning("join_retry_scheduled", reason=reason.value, detail=detail, wait_s=wait)
-
-    def _failures(self) -> int:
-        """Answer after how many failures the wait is: where nothing is billed, since we were in."""
-        engine = self._company.engines.get(self._record.engine)
-        if engine is None or engine.traits.billed:
-            return self._record.attempts
-        moves = self._ledger.sessions.transitions(self._key)
-        lived = max((move.at for move in moves if move.after is Phase.LIVE), default=None)
-        attempts = self._ledger.sessions.attempts(self._key)
-        return sum(lived is None or each.claimed_at > lived for each in attempts)
-
-    def _lost_by_chance(self, now: datetime) -> bool:
-        """Whether coming back at once costs nothing, and isn't what we do all the time."""
-        engine = self._company.engines.get(self._record.engine)
-        if engine is None or engine.traits.billed:
-            return False
-        answered = (each.answered_at for each in self._ledger.sessions.attempts(self._key))
-        lately = [each for each in answered if each and each > now - _LOSSES_WITHIN]
-        return len(lately) <= _LOSSES_AT_ONCE
-
-    def _lasted(self, now: datetime) -> timedelta:
-        attempts = self._ledger.sessions.attempts(self._key)
-        began = attempts[-1].answered_at if attempts else None
-        return now - (began or now)
-
-    async def _close(self, reason: EndReason, detail: str) -> None:
-        """Nothing more will be tried. What was attended at all is owed a summary."""
-        if self._record.is_owed_summary:
-            await self._end(reason, detail)
-            return
-        now = self._clock.now()
-        phase = closing_phase(reason)
-        await self._move(phase, reason, detail, at=now, ended_at=now, retry_at=None)
-        self._company.metrics.join_finished(outcome=phase.value, engine=self._record.engine)
-        _log.error("session_given_up", phase=phase.value, reason=reason.value, detail=detail)
-
-    async def _end(self, reason: EndReason, detail: str = "") -> None:
-        now = self._clock.now()
-        await self._move(Phase.ENDED, reason, detail, at=now, ended_at=now, retry_at=None)
-        record = self._record
-        cost = sum(attempt.cost for attempt in self._ledger.sessions.attempts(self._key))
-        self._company.metrics.money_spent(engine=record.engine, usd=cost)
-        lasted = timedelta(0) if record.admitted_at is None else now - record.admitted_at
-        _log.info(
-            "session_ended",
-            persona=record.persona,
-            engine=record.engine,
-            reason=reason.value,
-            admitted=record.admitted_at is not None,
-            lasted_s=round(lasted.total_seconds(), 1),
-            attempts=record.attempts,
-            cost_usd=round(cost, 3),
-        )
-
-    # ── the ledger ───────────────────────────────────────────────────────────────────────
-
-    async def _move(
-        self, to: Phase, reason: EndReason, detail: str, *, at: datetime, **changes: Any
-    ) -> None:
-        """Close the attempt and move on, in one commit."""
-
-        def change() -> None:
-            with self._ledger.database.transaction():
-                self._ledger.sessions.close_attempt(self._key, at=at, outcome=reason.value)
-                self._transition(to, at=at, reason=reason, detail=detail, **changes)
-
-        await self._write(change)
-
-    async def _write(self, change: Callable[[], _T]) -> _T:
-        """Change the ledger, however long its disk is full: what happened isn't forgotten."""
-
-        async def call() -> _T:
-            return change()
-
-        return await self._patiently("write", call, TransientError)
-
-    def _write_name(self) -> None:
-        """Write what the engine calls the session, unless the ledger has it."""
-        if self._unnamed is None:
-            return
-        handle, at = self._unnamed
-        with self._ledger.database.transaction(durable=False):
-            self._write_identity()
-            self._transition(
-                Phase.WAITING, at=at, detail="the engine answered", handle=handle, durable=False
-            )
-        self._unnamed = None
-
-    def _write_identity(self) -> None:
-        """Write as whom it asked to join: the hashes of the very bytes that were sent."""
-        if self._appearance is not None:
-            self._ledger.sessions.joined_as(self._key, self._appearance.identity)
-
-    def _transition(self, to: Phase, *, at: datetime, **changes: Any) -> None:
-        if self._record.admitted_at is not None:
-            changes["admitted_at"] = self._record.admitted_at
-        if self._record.unseen:
-            changes["unseen"] = True
-        self._record = self._ledger.sessions.transition(self._key, to, at=at, **changes)
-        self._company.on_change()
-
-    def _refresh(self) -> None:
-        """Take what others wrote: a new end, other meetings."""
-        with contextlib.suppress(TransientError):
-            found = self._ledger.sessions.get(self._key)
-            if found is not None:
-                admitted_at = found.admitted_at or self._record.admitted_at
-                self._record = replace(found, admitted_at=admitted_at)
 
 
 AttendanceFactory = Callable[[SessionKey, StopSignal], Attendance]
