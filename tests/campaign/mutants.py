@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from locum import controller as controller_module
 from locum.attendance import Attendance
 from locum.composing import attended
+from locum.controller import loop as controller_module
 from locum.core import history
 from locum.core.model import Adopt, EndReason, Join, Phase, SessionRecord
 from locum.core.reconcile import reconcile

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from locum import controller
 from locum.app import daemon
+from locum.controller import loop
 from locum.core.model import Adopt, Phase
 from locum.core.reconcile import reconcile
 from locum.debrief import Debrief
@@ -34,7 +34,7 @@ def nothing_is_adopted() -> None:
     def orphaning(*given: Any) -> Any:
         return tuple(each for each in reconcile(*given) if not isinstance(each, Adopt))
 
-    controller.reconcile = orphaning  # type: ignore[assignment,attr-defined]
+    loop.reconcile = orphaning  # type: ignore[assignment,attr-defined]
 
 
 def filed_before_the_files() -> None:

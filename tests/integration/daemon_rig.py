@@ -213,7 +213,7 @@ class DaemonRig:
         await self.wakeups.stop()
         for task in self._running:
             task.cancel()
-        for tasks in (self.dispatcher._tasks, self.controller._writing):
+        for tasks in (self.dispatcher._tasks, self.controller._executor._writing):
             await tasks.cancel()
         await self.controller._foresight.stop()
         await self._close()
