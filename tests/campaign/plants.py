@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from locum.app import daemon
+from locum.app import state
 from locum.controller import loop
 from locum.core.model import Adopt, Phase
 from locum.core.reconcile import reconcile
@@ -27,7 +27,7 @@ def joins_are_written_after_the_post() -> None:
             found.database.execute(f"DELETE FROM sessions WHERE key IN ({unnamed})")
         return found
 
-    daemon.open_ledger = opened  # type: ignore[attr-defined]
+    state.open_ledger = opened  # type: ignore[attr-defined]
 
 
 def nothing_is_adopted() -> None:

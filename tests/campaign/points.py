@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from locum import files
-from locum.app import daemon as daemon_module
 from locum.app import reaper
+from locum.app import state as state_module
+from locum.app.daemon import Daemon
 from locum.attendance import Attendance
 from locum.controller import Controller
 from locum.core.model import Phase
@@ -274,7 +275,7 @@ def _into_the_schema(passed: Points) -> None:
 
 
 def _into_files(passed: Points) -> None:
-    for module in (daemon_module, reaper):
+    for module in (state_module, reaper):
         _around(module, "open_ledger", after=lambda: passed("ledger.opened"))
     _around_async(
         Database,
@@ -314,15 +315,15 @@ def _into_backups(passed: Points) -> None:
             passed("backup.copied")
 
     backup._copy = copying
-    daemon_module.keep_backup = keeping  # type: ignore[attr-defined]
+    state_module.keep_backup = keeping  # type: ignore[attr-defined]
 
 
 # ── the course of a life ─────────────────────────────────────────────────────────────────
 
 
 def _into_the_course(passed: Points) -> None:
-    _around(daemon_module.Daemon, "_begin", after=lambda: passed.diary.write(up=True))
-    _around_async(daemon_module.Daemon, "_stop", before=lambda: passed("stop.begun"))
+    _around(Daemon, "_begin", after=lambda: passed.diary.write(up=True))
+    _around_async(Daemon, "_stop", before=lambda: passed("stop.begun"))
     _around_async(Controller, "stop", after=lambda: passed("stop.left"))
     _around_async(reaper.Reaper, "end_all", before=lambda: passed("begun"))
     for name in ("_take_up", "_settle"):
