@@ -8,10 +8,11 @@ record.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
@@ -31,6 +32,11 @@ _log = structlog.get_logger(__name__)
 _PAUSE_S = 5.0
 _SLOWEST_S = 60.0
 """How long a conversation that broke waits before it is begun anew, at first and at most."""
+
+_STILL_ANSWERED = timedelta(minutes=2)
+"""How old what was written may be that nobody was there to answer; in a chat that is no time."""
+
+_MOST_UNANSWERED = 50
 
 
 class Conversing(Protocol):
@@ -79,6 +85,7 @@ class Participation:
         self._now = now
         self._talk: Conversing | None = None
         self._roster: Roster | None = None
+        self._unanswered: deque[Said] = deque(maxlen=_MOST_UNANSWERED)
         self._tile = ""
 
     async def take_part(self, seat: Seat, patiently: Patiently, *, anew: bool) -> None:
@@ -107,6 +114,10 @@ class Participation:
             self._talk = talk
             if self._roster is not None:  # Told before there was anybody to tell.
                 talk.take(self._roster)
+            while self._unanswered:
+                written = self._unanswered.popleft()
+                if self._now() - written.at <= _STILL_ANSWERED:
+                    talk.take(written)
             _log.info("conversing", persona=seat.card.name)
             try:
                 await talk.run()
@@ -123,6 +134,9 @@ class Participation:
             self._roster = event
         if self._talk is not None:
             self._talk.take(event)
+        elif isinstance(event, Said) and event.in_chat and self._introduction.may_keep:
+            # We greet, or a conversation broke. What is said meanwhile waits in the session.
+            self._unanswered.append(event)
 
     def _tell(self, remark: Remark) -> None:
         if isinstance(remark, Said):
