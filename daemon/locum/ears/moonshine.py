@@ -18,16 +18,19 @@ from locum.ports import Finding, Health
 
 MODEL = "moonshine"
 """What `locum models pull` calls it."""
-INSTALL = "Install it: `pip install 'locum[smart-turn]'`."
-PULL = f"Get it with `locum models pull {MODEL}`."
+GET = f"pip install 'locum[smart-turn]', then: locum models pull {MODEL}"
 
 
 def unusable(folder: Path) -> str:
     """Answer why the model in `folder` can't be used, with the next step; empty if it can."""
     if any(importlib.util.find_spec(each) is None for each in ("onnxruntime", "numpy")):
-        return f"onnxruntime isn't installed. {INSTALL}"
+        return f"Moonshine needs onnxruntime and numpy. {GET}"
     missing = [name for name in FILES if not (folder / name).is_file()]
-    return f"{folder} lacks {', '.join(missing)}. {PULL}" if missing else ""
+    return (
+        f"{folder} is no model of Moonshine's: no {', '.join(missing)}. {GET}"
+        if missing
+        else ""
+    )
 
 
 class MoonshineRecognizer:
@@ -67,7 +70,7 @@ class MoonshineRecognizer:
         if self._process is None:
             folder = await asyncio.to_thread(self._found)
             self._process = LocalProcess(
-                "moonshine", (str(folder),), install=PULL, environ=self._environ
+                "moonshine", (str(folder),), install=GET, environ=self._environ
             )
         return self._process
 
@@ -82,8 +85,7 @@ class MoonshineRecognizer:
         try:
             await (await self._ready()).running()
         except LocumError as error:
-            step = INSTALL if INSTALL in str(error) else PULL
-            return (Finding("hearing", Health.BROKEN, str(error), step),)
+            return (Finding("hearing", Health.BROKEN, str(error), GET),)
         finally:
             await self.aclose()
         return (Finding("hearing", Health.OK, self.name),)

@@ -24,14 +24,17 @@ if TYPE_CHECKING:
 _FRAME = RATE_HZ // 100
 _MOST = 10 * RATE_HZ
 """Samples that are heard at a time."""
-_SEAM = (3 * RATE_HZ, 8 * RATE_HZ)
-"""Between which samples of so many the first are taken off, to be text."""
-_PAUSE, _GAP = 30, 6  #: Frames.
-_INAUDIBLE_DB = -60.0
-_BELOW_SPEECH_DB = 25.0
-_SHARE = 2.0
-"""Of looks at what is being spoken: each is followed by so many times its own duration for
-others, and for everything else."""
+_SEAM = (4 * RATE_HZ, 9 * RATE_HZ)
+"""Where, in samples of these, the first may be taken off, to be text from then on."""
+_PAUSE, _GAP = 30, 6
+"""Frames of 10 ms: a pause between sentences, and a gap between words."""
+_SILENT = 5
+"""So many frames without a voice: whoever spoke may have finished."""
+_INAUDIBLE_DB, _BELOW_SPEECH_DB = -60.0, 25.0
+"""What is quieter is no speech. Measured: letting more be heard changes no word."""
+_SHARE = 1.0
+"""A look at what is being spoken is followed by so many times its own duration without another,
+for each stream there is: the looks of all take half of the time at most."""
 
 
 @dataclass
@@ -40,6 +43,7 @@ class _Stream:
     said: list[str] = field(default_factory=list)  #: What came before `sound`, as text.
     tokens: list[int] = field(default_factory=list)
     covers: int = 0  #: How much of `sound` they are of, in samples.
+    spoken_db: float = _INAUDIBLE_DB  #: How loud its speech is.
     next_at: float = 0.0
 
 
@@ -52,14 +56,9 @@ class MoonshineListener:
     """
 
     def __init__(self, folder: str, *, clock: Callable[[], float] = time.monotonic) -> None:
-        import numpy as np
-
         self._clock = clock
         self._streams: dict[int, _Stream] = {}
         self._network = Network(Path(folder))
-        # The first run takes three times as long, and shows whether there can be any.
-        dice = np.random.default_rng(1)
-        self._network.hear(dice.normal(0, 0.1, 3 * RATE_HZ).astype(np.float32), [0, 0, 0])
 
     def words(self, words: list[tuple[str, str]]) -> None:
         """The network takes no further words."""
@@ -84,34 +83,45 @@ class MoonshineListener:
     def _text(self, stream: _Stream, *, at_once: bool) -> str:
         samples = _samples(stream.sound)
         levels = levels_db(samples)
+        stream.spoken_db = max(stream.spoken_db, spoken_db(levels))
         new = levels[stream.covers // _FRAME :]
-        if not quiet(levels, new) and (
+        if not quiet(new, stream.spoken_db) and (
             # Whoever has just fallen silent is answered; whoever speaks on can wait.
-            at_once or quiet(levels, new[-5:]) or self._clock() >= stream.next_at
+            at_once
+            or quiet(new[-_SILENT:], stream.spoken_db)
+            or self._clock() >= stream.next_at
         ):
             began = self._clock()
             stream.tokens = self._network.hear(samples, stream.tokens)
             stream.covers = len(samples)
-            took = self._clock() - began
-            stream.next_at = began + took * (1 + _SHARE * len(self._streams))
+            ended = self._clock()
+            stream.next_at = ended + (ended - began) * _SHARE * len(self._streams)
         said = self._network.vocabulary.text(stream.tokens)
         return " ".join(part for part in (*stream.said, said) if part)
 
     def _take_off(self, stream: _Stream) -> None:
         """Let what lies furthest back be text from now on, up to a silence."""
         samples = _samples(stream.sound)
+        levels = levels_db(samples)
+        stream.spoken_db = max(stream.spoken_db, spoken_db(levels))
         first, last = (edge // _FRAME for edge in _SEAM)
-        at = (first + seam(levels_db(samples)[first:last])) * _FRAME
-        text = self._network.vocabulary.text(self._network.hear(samples[:at], stream.tokens))
-        stream.said.append(text)
-        del stream.sound[: 2 * at]
-        stream.tokens, stream.covers = [], 0
+        cut = first + seam(levels[first:last])
+        tokens: list[int] = []
+        if not quiet(levels[:cut], stream.spoken_db):
+            tokens = self._network.hear(samples[: cut * _FRAME], stream.tokens)
+            stream.said.append(self._network.vocabulary.text(tokens))
+        del stream.sound[: 2 * cut * _FRAME]
+        # The rest is likely to be what it was; where there is no more voice, there was nothing.
+        rest = [] if quiet(levels[cut:], stream.spoken_db) else stream.tokens[len(tokens) :]
+        stream.tokens, stream.covers = rest, 0
 
 
 def _samples(pcm: bytearray) -> Floats:
     import numpy as np
 
-    return np.frombuffer(bytes(pcm), "<i2").astype(np.float32) / np.float32(32_768)
+    return np.frombuffer(bytes(pcm), "<i2", len(pcm) // 2).astype(np.float32) / np.float32(
+        32_768
+    )
 
 
 def levels_db(samples: Floats) -> Floats:
@@ -123,14 +133,18 @@ def levels_db(samples: Floats) -> Floats:
     return np.asarray(10 * np.log10(np.maximum(power, 1e-12)), np.float32)
 
 
-def quiet(stretch: Floats, part: Floats) -> bool:
-    """Whether nothing in a part of a stretch can be speech, by how loud that is."""
+def spoken_db(levels: Floats) -> float:
+    """Answer how loud speech is, where most of what is heard is speech."""
     import numpy as np
 
-    if not len(part):
-        return True
-    spoken = float(np.percentile(stretch, 90))
-    return float(part.max()) < max(spoken - _BELOW_SPEECH_DB, _INAUDIBLE_DB)
+    return float(np.percentile(levels, 90)) if len(levels) else _INAUDIBLE_DB
+
+
+def quiet(levels: Floats, spoken: float) -> bool:
+    """Whether nothing of this can be speech, where speech is so loud."""
+    return not len(levels) or float(levels.max()) < max(
+        spoken - _BELOW_SPEECH_DB, _INAUDIBLE_DB
+    )
 
 
 def seam(levels: Floats) -> int:

@@ -32,8 +32,8 @@ _LEAST = RATE_HZ // 10
 """Samples: less makes no frame, and no word."""
 _TOKENS_A_SECOND, _TOKENS_BESIDES = 6, 4
 """How many tokens a stretch can have: its authors' own bound against repetition without an end."""
-_LONGEST_LOOP, _ROUNDS = 8, 3
-"""So many tokens, three times over in a row, is a loop and no speech."""
+_LONGEST_LOOP, _ROUNDS = 8, 5
+"""So few tokens, so many times in a row, are a loop of the network's and no speech."""
 _AHEAD = 4
 """How far ahead in a draft it may be taken up again where a word was put in or left out."""
 _MARGIN = 1.0
@@ -114,6 +114,18 @@ class Network:
             name: _value(np.zeros((1, shape[1], 0, shape[3]), np.float32))
             for name, shape in zip(self._past, shapes, strict=True)
         }
+        self._try()
+
+    def _try(self) -> None:
+        """Find out now what it can't do; the first run of all takes three times as long, too."""
+        import numpy as np
+
+        second = np.random.default_rng(1).normal(0, 0.1, (1, RATE_HZ)).astype(np.float32)
+        [encoded, *_] = _run(self._encoder, None, {"input_values": _value(second)})
+        both, past = self._judged(encoded, [_START, _START], self._no_past)
+        one, _ = self._judged(encoded, [_START], {**past, **self._shortened(past, 1)})
+        if both.ndim != 2 or len(both) != 2 or one.shape != both[:1].shape:
+            raise ValueError("the decoder isn't Moonshine's: it doesn't judge each token")
 
     def hear(self, samples: Floats, draft: Sequence[int] = ()) -> list[int]:
         """Answer the tokens of a stretch (16 kHz, -1 … 1).
@@ -192,26 +204,24 @@ def resumed(draft: Sequence[int], token: int) -> list[int]:
 
 def looped(tokens: Sequence[int]) -> bool:
     """Whether they end in the same few tokens again and again."""
-    return any(
-        len(tokens) >= _ROUNDS * size
-        and all(
-            tokens[-number * size :][:size] == tokens[-size:]
-            for number in range(2, _ROUNDS + 1)
-        )
-        for size in range(1, _LONGEST_LOOP + 1)
-    )
+    return _loop_at(tokens, len(tokens)) > 0
 
 
 def without_loop(tokens: Sequence[int]) -> list[int]:
-    """Answer them up to where they begin to repeat themselves; one round is kept."""
+    """Answer them up to where they repeat themselves for no reason; two rounds are kept."""
     for end in range(1, len(tokens) + 1):
-        for size in range(1, _LONGEST_LOOP + 1):
-            if end >= _ROUNDS * size and all(
-                tokens[end - number * size :][:size] == tokens[end - size : end]
-                for number in range(2, _ROUNDS + 1)
-            ):
-                return list(tokens[: end - (_ROUNDS - 1) * size])
+        if size := _loop_at(tokens, end):
+            return list(tokens[: end - (_ROUNDS - 2) * size])
     return list(tokens)
+
+
+def _loop_at(tokens: Sequence[int], end: int) -> int:
+    """Answer how long a loop is whose last round ends there; 0 if there is none."""
+    for size in range(1, min(_LONGEST_LOOP, end // _ROUNDS) + 1):
+        first = end - _ROUNDS * size
+        if tokens[first : end - size] == tokens[first + size : end]:
+            return size
+    return 0
 
 
 def _session(file: Path, takes: Sequence[str], gives: Sequence[str]) -> Any:
