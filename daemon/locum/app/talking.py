@@ -17,7 +17,7 @@ import structlog
 
 from locum.app import actions
 from locum.app.briefing import desk_of
-from locum.app.hearing import endpointer_of, hearing_of, recognizer_of, source_of
+from locum.app.hearing import Ears, ears_of, endpointer_of, hearing_of, recognizer_of, source_of
 from locum.app.minds import Minds
 from locum.config.model import Config
 from locum.conversation.conversation import Conversation
@@ -74,15 +74,14 @@ class Talks:
                 lambda: minds.mind(card, seat.meeting, briefing, toolbox=toolbox)
             )
             stack.push_async_callback(mind.aclose)
-            recognizer = recognizer_of(config.hearing, state=self.state, environ=self.environ)
+            ears = await anyio.to_thread.run_sync(ears_of, config.hearing, self.state)
+            recognizer = recognizer_of(ears, state=self.state, environ=self.environ)
             hearing = None
             if recognizer is not None:
                 stack.push_async_callback(recognizer.aclose)
-                hearing = hearing_of(config.hearing, recognizer, hints=_hints(seat))
+                hearing = hearing_of(ears, recognizer, hints=_hints(seat))
                 stack.push_async_callback(hearing.aclose)
-            endpointer = await anyio.to_thread.run_sync(
-                endpointer_of, config.hearing, self.state
-            )
+            endpointer = await anyio.to_thread.run_sync(endpointer_of, ears, self.state)
             stack.callback(endpointer.close)
             _log.info(
                 "conversation_opened",
@@ -97,7 +96,7 @@ class Talks:
                 mind=mind,
                 hearing=hearing,
                 endpointer=endpointer,
-                settings=self._settings(seat),
+                settings=self._settings(seat, ears),
                 clock=self.clock,
                 tell=tell,
             )
@@ -130,9 +129,9 @@ class Talks:
             _log.error("briefing_failed", problem=str(error))
             return Briefing(NOBODY)
 
-    def _settings(self, seat: Seat) -> Settings:
+    def _settings(self, seat: Seat, ears: Ears) -> Settings:
         card = seat.card
-        language = self.config.hearing.language
+        language = ears.language
         return Settings(
             names=_names(card),
             owner=card.owner,
@@ -141,7 +140,7 @@ class Talks:
             ),
             attention=Attention.LISTEN if seat.listens_only else self._attention(card),
             language=language,
-            source=source_of(self.config.hearing),
+            source=source_of(ears),
         )
 
     def _attention(self, card: PersonaCard) -> Attention:

@@ -49,14 +49,18 @@ class Conduct(Table):
 class HearingTable(Table):
     """`[hearing]`: what makes words of what our own engine hears in a room."""
 
-    type: Literal["pocketsphinx", "sherpa", "deepgram", "openai", "captions"] = "pocketsphinx"
-    """pocketsphinx: on this machine, with poor words, everywhere. sherpa: on this machine, with
-    a model that you pull. deepgram, openai (or any server like it): hosted. captions: Meet's."""
+    type: Literal[
+        "local", "moonshine", "pocketsphinx", "sherpa", "deepgram", "openai", "captions"
+    ] = "local"
+    """local: moonshine where it can be used and English is spoken, else pocketsphinx. On this
+    machine: moonshine (good English, with a model that you pull), pocketsphinx (poor English,
+    everywhere), sherpa (with a model of yours). deepgram, openai (or any server like it): hosted.
+    captions: Meet's."""
     language: str = Field(default="en", pattern=r"^[a-z]{2}(-[A-Z]{2})?$")
     """The language that is spoken."""
     model: str = Field(default="", max_length=300)
-    """The model: a pulled or added one's name, or its folder with a slash in it, for "sherpa";
-    otherwise as the service calls it."""
+    """The model: a pulled or added one's name, or its folder with a slash in it, for "sherpa" (and
+    for "moonshine", in the place of the one of that name); otherwise as the service calls it."""
     base_url: Address | None = None
     """The service's root, where it isn't the usual one."""
     api_key_file: LocalPath | None = None

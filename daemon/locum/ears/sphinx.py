@@ -62,7 +62,8 @@ class SphinxRecognizer:
                 "hearing",
                 Health.WARNING,
                 self.name,
-                'For good words: hearing.type = "sherpa" with a model, or a hosted one.',
+                'For good words: hearing.type = "local" with Moonshine (see `locum models`), '
+                '"sherpa" with a model, or a hosted one.',
             ),
         )
 
