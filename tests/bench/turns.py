@@ -71,7 +71,10 @@ _QUESTIONS = (
 """Requests, and bare answers, of seven speakers."""
 _STATEMENTS = ("austen-0880", "austen-0930", "austen-0920", "austen-0890")
 _DRAWN_OUT = ("goforward", "cards-002", "cards-005", "austen-0890", "jfk")
-_INTERRUPTIONS = ("goforward", "cards-003", "austen-0880", "something")
+_INTERRUPTIONS = (
+    "goforward", "cards-003", "austen-0880", "something", "pls-hold-while-try", "jfk",
+    "austen-0930", "cards-001", "numbers", "check-number-dial-again",
+)  # fmt: skip
 
 Row = tuple[str, float, str]
 
@@ -448,7 +451,7 @@ def main() -> None:
     rooms = (1,) if given.quick else tuple(given.rooms)
     plan = Plan(
         turns=6 if given.quick else 30,
-        interruptions=2 if given.quick else 7,
+        interruptions=2 if given.quick else 10,
         told=("jfk",) if given.quick else ("jfk", "two-cities"),
         drawn_out=("goforward",) if given.quick else _DRAWN_OUT,
         stated=1 if given.quick else 4,

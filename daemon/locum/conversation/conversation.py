@@ -273,6 +273,7 @@ class Conversation:
 
     def _paused(self, turn: Turn) -> None:
         """Think ahead, where it would be our turn if this were the end of theirs."""
+        self._told_so_far(turn)
         timings = self._settings.timings
         silent = self._hearing is not None and (
             self._hearing.silence(turn.track) >= timings.speculate_after
@@ -283,6 +284,13 @@ class Conversation:
             return
         asked = Question(turn.began, turn.track, turn.speaker, turn.text, ours.cue)
         turn.speculations += self._talking.think_ahead(asked)
+
+    def _told_so_far(self, turn: Turn) -> None:
+        """Let the floor know the words at a pause: they come sooner than while somebody speaks."""
+        if turn.text.strip() and turn.text != turn.told:
+            turn.told = turn.text
+            now = self._clock.now()
+            self._happen(Heard(turn.began, turn.track, turn.speaker, turn.text, now))
 
     def _foresee(self, turn: Turn) -> Foreseen | None:
         """See whether it would be our turn, and whether they wait for that."""

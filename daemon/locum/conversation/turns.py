@@ -35,6 +35,7 @@ class Turn:
     began: datetime
     speaker: str = ""
     text: str = ""
+    told: str = ""  #: What of it the floor knows.
     speculations: int = 0
     certainty: float = 0.0
     pauses: int = 0

@@ -55,6 +55,8 @@ CUT_KEPT = timedelta(seconds=10)
 """So long what was cut off is kept, to go on with it."""
 
 _WORDS_COME_WITHIN = timedelta(seconds=1)
+_GOES_ON_WITHIN = timedelta(milliseconds=500)
+"""Who says more after a first short sound does so by then."""
 _SHORT = timedelta(milliseconds=400)
 _HELD_FOR = timedelta(minutes=1)
 _MOST_LATER = 2
@@ -356,4 +358,6 @@ def _yields_after(voice: Voice) -> timedelta:
 def _settles_after(voice: Voice) -> timedelta:
     """How long after a voice's end it is clear that no words come of it, or what they are."""
     lasted = voice.lasted(voice.paused) if voice.paused is not None else timedelta(0)
-    return SOON if voice.says is not None or lasted < _SHORT else _WORDS_COME_WITHIN
+    if voice.says is not None:
+        return SOON
+    return _GOES_ON_WITHIN if lasted < _SHORT else _WORDS_COME_WITHIN

@@ -114,7 +114,11 @@ class Voices:
         """Take in words of the stretch that goes on, or has just ended; see `Voice.says`."""
         old = self.of(track)
         sign = _later(old.sign, now) if old.began is not None else old.sign
-        self._keep(replace(old, says=says, speaker=speaker or old.speaker, sign=sign))
+        # Who has cut us off for a mere "yeah", and now says something, isn't mistrusted for ever.
+        alarms = max(old.alarms - 1, 0) if says and not old.says else old.alarms
+        self._keep(
+            replace(old, says=says, speaker=speaker or old.speaker, sign=sign, alarms=alarms)
+        )
 
     def marked(self, track: str, *, ours: bool | None = None, alarm: bool = False) -> None:
         old = self.of(track)

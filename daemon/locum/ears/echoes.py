@@ -19,12 +19,13 @@ from locum.ears.voicing import RATE_HZ
 
 WINDOW_S = 0.48
 _ALIKE, _ALIKE_AT_DELAY = 0.62, 0.45
-"""From which likeness on, of 1, it is ours: at any delay, and at the room's, once it is known."""
-_SURELY = 0.8
-"""… and where a voice has only begun, and the delay isn't known. Measured, with espeak-ng and our
-recordings of people: of the first 100 ms of somebody else's, one in five is more like ours than
-`_ALIKE`, since some delay always fits; one in thirty is more than this. Of 420 ms, one in twenty."""
+"""From which likeness on, of 1, it is ours: at any delay, and at the room's, once it is known.
 
+Measured with espeak-ng and our recordings of people: where 260 ms of a voice are heard, nine of
+ten echoes are this much like ours, and one of six voices of others is, since some delay always
+fits; hardly ever the same one twice."""
+_SURELY = 0.9
+"""… and where a voice has only begun, and the delay isn't known: a mere copy of ours."""
 _FORGETS_AFTER = 6
 """Looks in a row at voices that aren't ours, after which a room gives nothing back any more."""
 
@@ -33,7 +34,7 @@ _FRAME_S = 0.032
 _BANDS = 16
 _LOWEST_HZ, _HIGHEST_HZ = 200.0, 3800.0
 _KEPT = 600  #: Steps: 12 s.
-_LONGEST_DELAY = 45  #: Steps: 0.9 s, of which the room and the network take 50 to 600 ms.
+_LONGEST_DELAY = 36  #: Steps: 0.7 s. The room and the network take 50 to 600 ms.
 _FLOOR = 1e-6  # Of the power of a full-scale sine: -60 dB.
 _AUDIBLE = -4.5  # The loudest band's log10 power from which on we are heard at all.
 _NEAR = 2
@@ -45,7 +46,7 @@ class Room:
     """What is known of the way from our voice back to one track; delays in steps of 20 ms."""
 
     delay: int | None = None
-    suspected: int | None = None  #: As the last look had it, which alone is no proof.
+    suspected: int | None = None  #: As the last voice had it, which alone is no proof.
     denied: int = 0  #: Looks in a row that found somebody else.
 
 
@@ -84,7 +85,7 @@ class Echoes:
         ours: to stop for an echo once is better than to talk over somebody.
         """
         if room.delay is None:
-            return self._suspect(pcm, until, room, _SURELY)
+            return self.likeness(pcm, until)[0] >= _SURELY
         ours = self.likeness(pcm, until, near=room.delay)[0] >= _ALIKE_AT_DELAY
         room.denied = 0 if ours else room.denied + 1
         if room.denied >= _FORGETS_AFTER:
@@ -92,19 +93,16 @@ class Echoes:
         return ours
 
     def learn(self, pcm: bytes, until: datetime, room: Room) -> bool:
-        """Whether a voice that fills `WINDOW_S` is ours after all; learns the room's delay then.
+        """Whether a voice of some 260 ms, to be shown once, is ours after all.
 
-        It takes two looks, one after the other, that find it at the same delay.
+        It takes two voices, one after the other, that are ours with the same delay.
         """
-        self._suspect(pcm, until, room, _ALIKE)
-        return room.delay is not None
-
-    def _suspect(self, pcm: bytes, until: datetime, room: Room, least: float) -> bool:
         likeness, delay = self.likeness(pcm, until)
-        before, room.suspected = room.suspected, delay if likeness >= least else None
-        if room.suspected is not None and before is not None and abs(delay - before) <= _NEAR:
-            room.delay, room.denied = delay, 0
-        return room.suspected is not None
+        before, room.suspected = room.suspected, delay if likeness >= _ALIKE else None
+        if room.suspected is None or before is None or abs(delay - before) > _NEAR:
+            return False
+        room.delay, room.denied = delay, 0
+        return True
 
     def likeness(
         self, pcm: bytes, until: datetime, near: int | None = None

@@ -37,8 +37,8 @@ _OTHER_TURN = 6000 * _MS
 _MOST_IN_TURN = 400
 """Utterances of one turn whose words are kept for it."""
 _LOOK_FOR_OTHERS = 64 * _MS
-_PLAIN_ECHO = (420 * _MS, 1000 * _MS)
-"""From where to where in a voice it is looked whether it is ours after all."""
+_PLAIN_ECHO = 260 * _MS
+"""How long a voice must have lasted to be looked at once more, whether it is ours after all."""
 _NOT_OURS, _NOT_OURS_YET = 2, 1
 """Looks in a row that must say so: where our voice has come back before, and where it never has."""
 _STALLED_S = 0.5
@@ -71,7 +71,7 @@ class Surroundings(Protocol):
         ...
 
     def was_us(self, track: Track, until: datetime) -> bool:
-        """Whether a voice that was taken for somebody's is our own; to be asked again and again."""
+        """Whether a voice that was taken for somebody's is our own; to be asked once for each."""
         ...
 
     def are_our_words(self, text: str, at: datetime, until: datetime) -> bool: ...
@@ -116,7 +116,7 @@ class Track:
         self._fed = 0
         self._arrived = 0.0
         self._held: int | None = None  # Where a voice began that may be ours.
-        self._voice_began = 0
+        self._voice_began, self._looked_again = 0, False
         self._looked = 0
         self._not_ours = 0
         self._cutting = asyncio.Lock()
@@ -232,7 +232,7 @@ class Track:
             self._voicing.in_utterance = True
             self.words = self.words or self._around.words_for(self)
         self.ever_spoke = True
-        self._voice_began = sample
+        self._voice_began, self._looked_again = sample, False
         self.last_voice = self.line.position
         self._around.tell(VoiceBegan(self.line.instant(sample), self.name, self.who()))
 
@@ -257,11 +257,9 @@ class Track:
     def _look_for_ourselves(self) -> None:
         """Find out that a voice which was let through is ours: that track is a loudspeaker's."""
         now = self.line.position
-        first, last = _PLAIN_ECHO
-        lasted = now - self._voice_began
-        if not first <= lasted <= last or now - self._looked < _LOOK_FOR_OTHERS:
+        if self._looked_again or now - self._voice_began < _PLAIN_ECHO:
             return
-        self._looked = now
+        self._looked_again = True
         until = self.line.instant(now)
         if self._around.may_be_ours(until) and self._around.was_us(self, until):
             _log.info("echo_learnt", track=self.name)
