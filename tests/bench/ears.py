@@ -1,14 +1,15 @@
 """How well and how fast ears hear: `python -m tests.bench.ears` prints `name value unit`.
 
-Recorded people (`tests.speech`, with ends marked by hand), espeak-ng, and festival where it is
-installed; pocketsphinx makes the words. Time is that of the process, or of a pass at the pace of
-life where it says `_live`.
+Recorded people (`tests.speech`, with ends marked by hand), espeak-ng, and festival where they are
+installed; pocketsphinx makes the words, and Moonshine where LOCUM_MOONSHINE names its folder. Time
+is that of the process, or of a pass at the pace of life where it says `_live`.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import re
 import resource
 import shutil
@@ -16,15 +17,17 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from locum.core.alignment import words_of
 from locum.core.talk import Heard, VoiceBegan, VoicePaused
 from locum.ears.hearing import Happened, Hearing, Listening
+from locum.ears.moonshine import MoonshineRecognizer
 from locum.ears.sphinx import SphinxRecognizer
-from locum.ports import HeardSound
+from locum.ports import HeardSound, Recognizer
 from tests.integration.ears_rig import (
     RATE_HZ,
     all_of,
@@ -44,8 +47,25 @@ SENTENCES = (
     "We have three open questions for the team.",
 )
 
-
 _AT_ONCE_S = 12
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A recogniser that is measured, and how often it is looked at while somebody speaks."""
+
+    make: Callable[[], Recognizer]
+    listening: Listening
+
+
+def kinds(environ: Mapping[str, str] = os.environ) -> dict[str, Kind]:
+    found = {"pocketsphinx": Kind(SphinxRecognizer, Listening())}
+    if folder := environ.get("LOCUM_MOONSHINE"):
+        found["moonshine"] = Kind(
+            lambda: MoonshineRecognizer(lambda: Path(folder)),
+            Listening(partial=timedelta(milliseconds=640)),
+        )
+    return found
 
 
 def wrong(said: str, heard: str) -> tuple[int, int]:
@@ -91,15 +111,12 @@ def percentiles(name: str, values: Sequence[float], unit: str) -> None:
     tell(f"{name}_p95", ordered[min(round(0.95 * len(ordered)), len(ordered) - 1)], unit)
 
 
-async def words(speed: float) -> None:
-    """How many words are wrong, and how far off begins and ends are."""
-    recognizer = SphinxRecognizer()
-    settings = Listening(partial=None)
-    late, ends, off, of, missed = [], [], 0, 0, 0
+async def bounds(speed: float) -> None:
+    """How far off the begins and ends of voices are."""
+    late, ends, missed = [], [], 0
     for recording in recordings().values():
-        told = await all_of(
-            Hearing(recognizer, settings), sounds({"a": pcm_of(recording)}, speed=speed)
-        )
+        ears = Hearing(None, Listening(partial=None))
+        told = await all_of(ears, sounds({"a": pcm_of(recording)}, speed=speed))
         begins = [second_of(each.at) for each in told if isinstance(each, VoiceBegan)]
         paused = [second_of(each.at) for each in told if isinstance(each, VoicePaused)]
         if not begins or not paused:
@@ -107,23 +124,37 @@ async def words(speed: float) -> None:
             continue
         late.append(1000 * (begins[0] - recording.stretches[0][0]))
         ends.append(1000 * (paused[-1] - recording.end))
-        if recording.said[-1].strip():
-            errors, count = wrong(recording.said[-1], re.sub("[-]", " ", final(told)))
-            off, of = off + errors, of + count
-    tell("words_wrong_recorded", 100 * off / of, "%")
     tell("recordings_missed", missed, "of " + str(len(recordings())))
     percentiles("onset_found_late", late, "ms")
     percentiles("end_found_late", ends, "ms")
-    for name, made in (("espeak", spoken), ("festival", festival)):
-        if name == "festival" and shutil.which("text2wave") is None:
-            continue
+
+
+async def words(name: str, kind: Kind, speed: float) -> None:
+    """How many words are wrong."""
+    recognizer = kind.make()
+    said = {
+        "recorded": [
+            (each.said[-1], pcm_of(each))
+            for each in recordings().values()
+            if each.said[-1].strip()
+        ]
+    }
+    for voice, program, made in (
+        ("espeak", "espeak-ng", spoken),
+        ("festival", "text2wave", festival),
+    ):
+        if shutil.which(program) and shutil.which("sox"):
+            said[voice] = [
+                (each, silence(0.5) + made(each) + silence(2.5)) for each in SENTENCES
+            ]
+    for voice, sentences in said.items():
         off = of = 0
-        for sentence in SENTENCES:
-            room = {"a": silence(0.5) + made(sentence) + silence(2.5)}
-            told = await all_of(Hearing(recognizer, settings), sounds(room, speed=speed))
-            errors, count = wrong(sentence, final(told))
+        for sentence, pcm in sentences:
+            ears = Hearing(recognizer, Listening(partial=None))
+            told = await all_of(ears, sounds({"a": pcm}, speed=speed))
+            errors, count = wrong(sentence, re.sub("[-]", " ", final(told)))
             off, of = off + errors, of + count
-        tell(f"words_wrong_{name}", 100 * off / of, "%")
+        tell(f"{name}_words_wrong_{voice}", 100 * off / of, "%")
     await recognizer.aclose()
 
 
@@ -144,32 +175,41 @@ async def _hurried(pcm: bytes) -> AsyncIterator[HeardSound]:
         yield each
 
 
-async def speakers() -> None:
+async def speakers(name: str, kind: Kind) -> None:
     """How much of a core the words of several cost who speak at once, at the pace of life."""
     pcm = pcm_of(recordings()["two-cities"])[: 2 * _AT_ONCE_S * RATE_HZ] + silence(2.5)
+    before = _used_by_children()
+    await kind.make().check()
+    started = _used_by_children() - before if name == "moonshine" else 0.0
     for count in (1, 2, 6):
-        recognizer = SphinxRecognizer()
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        recognizer = kind.make()
+        before = _used_by_children()
         room = {f"t{number}": pcm for number in range(count)}
-        told = await all_of(Hearing(recognizer, Listening(partial=None)), sounds(room, speed=1))
+        told = await all_of(Hearing(recognizer, kind.listening), sounds(room, speed=1))
         await recognizer.aclose()
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        took = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        tell(f"pocketsphinx_real_time_factor_{count}", took / _AT_ONCE_S, "cores")
+        took = _used_by_children() - before - started
+        tell(f"{name}_while_speaking_{count}", 100 * took / _AT_ONCE_S, "% of a core")
         lost = sum("not understood" in e.text for e in told if isinstance(e, Heard))
-        tell(f"pocketsphinx_utterances_lost_{count}", lost, "of them")
-        tell("pocketsphinx_memory", after.ru_maxrss / 1024, "MB")
+        tell(f"{name}_utterances_lost_{count}", lost, "of them")
+    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    tell(f"{name}_memory", memory / 1024, "MB at most, of it and of those before")
 
 
-async def guesses() -> None:
+def _used_by_children() -> float:
+    """Answer the seconds of a core that processes took which have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+async def guesses(name: str, kind: Kind) -> None:
     """At the pace of life: how long the words take from the pause on, and for good."""
-    recognizer = SphinxRecognizer()
+    recognizer = kind.make()
     asked: list[float] = []
     finished: list[float] = []
-    for name in ("austen-0870", "austen-0890", "jfk", "cards-005", "goforward", "austen-0930"):
-        ears = Hearing(recognizer)
+    for each in ("austen-0870", "austen-0890", "jfk", "cards-005", "goforward", "austen-0930"):
+        ears = Hearing(recognizer, kind.listening)
         async for happened in ears.happenings(
-            sounds({"a": pcm_of(recordings()[name])}, speed=1)
+            sounds({"a": pcm_of(recordings()[each])}, speed=1)
         ):
             if isinstance(happened, VoicePaused):
                 began = time.perf_counter()
@@ -180,23 +220,29 @@ async def guesses() -> None:
                     await ears.finish("a")
                     finished.append(1000 * (time.perf_counter() - began))
     await recognizer.aclose()
-    percentiles("guess_live", asked, "ms")
-    percentiles("finish_live", finished, "ms")
+    percentiles(f"{name}_guess_live", asked, "ms")
+    percentiles(f"{name}_finish_live", finished, "ms")
 
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=["words", "costs", "speakers", "guesses"])
+    parser.add_argument("--only", choices=["bounds", "words", "costs", "speakers", "guesses"])
+    parser.add_argument("--kind", choices=list(kinds()))
     parser.add_argument("--speed", type=float, default=4.0)
     args = parser.parse_args()
     if args.only in {None, "costs"}:
         await costs()
-    if args.only in {None, "guesses"}:
-        await guesses()
-    if args.only in {None, "words"}:
-        await words(args.speed)
-    if args.only in {None, "speakers"}:
-        await speakers()
+    if args.only in {None, "bounds"}:
+        await bounds(args.speed)
+    for name, kind in kinds().items():
+        if args.kind not in {None, name}:
+            continue
+        if args.only in {None, "guesses"}:
+            await guesses(name, kind)
+        if args.only in {None, "words"}:
+            await words(name, kind, args.speed)
+        if args.only in {None, "speakers"}:
+            await speakers(name, kind)
 
 
 if __name__ == "__main__":

@@ -32,9 +32,11 @@ _SILENT = 5
 """So many frames without a voice: whoever spoke may have finished."""
 _INAUDIBLE_DB, _BELOW_SPEECH_DB = -60.0, 25.0
 """What is quieter is no speech. Measured: letting more be heard changes no word."""
+_FALLEN_DB = 12.0
+"""So far below its speech a voice may have fallen silent, in a room that isn't quiet either."""
 _SHARE = 1.0
 """A look at what is being spoken is followed by so many times its own duration without another,
-for each stream there is: the looks of all take half of the time at most."""
+for each other stream: the looks of many don't keep one waiting who has finished."""
 
 
 @dataclass
@@ -88,14 +90,14 @@ class MoonshineListener:
         if not quiet(new, stream.spoken_db) and (
             # Whoever has just fallen silent is answered; whoever speaks on can wait.
             at_once
-            or quiet(new[-_SILENT:], stream.spoken_db)
+            or quiet(new[-_SILENT:], stream.spoken_db, below=_FALLEN_DB)
             or self._clock() >= stream.next_at
         ):
             began = self._clock()
             stream.tokens = self._network.hear(samples, stream.tokens)
             stream.covers = len(samples)
             ended = self._clock()
-            stream.next_at = ended + (ended - began) * _SHARE * len(self._streams)
+            stream.next_at = ended + (ended - began) * _SHARE * (len(self._streams) - 1)
         said = self._network.vocabulary.text(stream.tokens)
         return " ".join(part for part in (*stream.said, said) if part)
 
@@ -140,11 +142,9 @@ def spoken_db(levels: Floats) -> float:
     return float(np.percentile(levels, 90)) if len(levels) else _INAUDIBLE_DB
 
 
-def quiet(levels: Floats, spoken: float) -> bool:
-    """Whether nothing of this can be speech, where speech is so loud."""
-    return not len(levels) or float(levels.max()) < max(
-        spoken - _BELOW_SPEECH_DB, _INAUDIBLE_DB
-    )
+def quiet(levels: Floats, spoken: float, *, below: float = _BELOW_SPEECH_DB) -> bool:
+    """Whether all of this is so far below speech, where speech is so loud."""
+    return not len(levels) or float(levels.max()) < max(spoken - below, _INAUDIBLE_DB)
 
 
 def seam(levels: Floats) -> int:

@@ -3,7 +3,7 @@
 The files are those that its authors publish as "quantized": an encoder of the whole stretch, a
 decoder of one token after the other, with its past in a cache, and a SentencePiece vocabulary.
 What was heard of a stretch's beginning is handed in again as a draft: the decoder judges all of
-it in one pass, which costs as much as two of its tokens.
+it in one pass, which costs as much as three tokens.
 """
 
 from __future__ import annotations
