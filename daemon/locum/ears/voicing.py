@@ -17,6 +17,13 @@ WINDOW = 512  #: Samples.
 
 _SURE, _STILL = 0.5, 0.35
 """From which probability on a voice begins, and down to which it goes on."""
+_MAYBE = 0.15
+"""… and from which one may begin where it is loud: of an "s" the model makes little until its vowel
+comes, a tenth of a second later, and "stop" and "sorry" begin so. A rustle stays below."""
+_LOUD, _LOUDER = 400, 8
+"""Loud is an amplitude of so much, and so many times the room's own."""
+_ROOM_RISES = 1.01
+"""By this factor a window the room is taken to grow louder, until it is heard to be quieter."""
 _SURE_IN_ECHO, _STILL_IN_ECHO = 0.8, 0.6
 
 _BEGUN = 3  #: Windows of voice among the last `_AMONG`: 96 ms.
@@ -62,6 +69,8 @@ class Voicing:
         self._recent: list[bool] = []  # The last windows, whether each was a voice.
         self._began = 0  # The window in which the voice set in.
         self._quiet = 0
+        self._room = float(_INAUDIBLE)  # The amplitude of what is no voice here.
+        self._loud = False
         self.last_voice = 0  #: The sample where the last window with a voice ended.
         self._silent = _FORGETS_AFTER
         self.speaking = False
@@ -72,6 +81,10 @@ class Voicing:
     def is_voice(self) -> bool:
         """Whether the last window was a voice's."""
         return self.speaking and self._quiet == 0
+
+    @property
+    def _young(self) -> bool:
+        return self._window - self._began < _YOUNG
 
     def hear(self, pcm: bytes) -> list[Began | Paused]:
         """Take sound, 16 kHz; answer what became plain."""
@@ -101,7 +114,10 @@ class Voicing:
         samples = array.array("h", window)
         if sys.byteorder == "big":
             samples.byteswap()
-        if max(samples) <= _INAUDIBLE and min(samples) >= -_INAUDIBLE:
+        peak = max(max(samples), -min(samples))
+        self._loud = peak >= max(_LOUD, _LOUDER * self._room)
+        self._room = min(max(peak, _INAUDIBLE), self._room * _ROOM_RISES)
+        if peak <= _INAUDIBLE:
             self._silent += 1
             return 0.0
         if self._silent >= _FORGETS_AFTER:
@@ -113,6 +129,8 @@ class Voicing:
         start = self._window * WINDOW
         sure, still = (_SURE_IN_ECHO, _STILL_IN_ECHO) if self.wary else (_SURE, _STILL)
         voice = likely >= (still if self.speaking else sure)
+        if not self.speaking or self._young:
+            voice = voice or (self._loud and likely >= _MAYBE and not self.wary)
         if self.speaking:
             return self._while_speaking(start, voice=voice)
         self._recent = [*self._recent[1 - _AMONG * 2 :], voice]
@@ -134,8 +152,7 @@ class Voicing:
             self.last_voice = start + WINDOW
             return None
         self._quiet += 1
-        young = self._window - self._began < _YOUNG
-        if self._quiet < (_PAUSED_YOUNG if young else _PAUSED):
+        if self._quiet < (_PAUSED_YOUNG if self._young else _PAUSED):
             return None
         self.speaking = False
         return Paused(self.last_voice)
