@@ -326,7 +326,7 @@ async def converse(session: Any, wanted: Wanted) -> None:
     listening = Listening()
     if wanted.moonshine:
         recognizer = MoonshineRecognizer(lambda: Path(wanted.moonshine))
-        listening = Listening(partial=timedelta(milliseconds=640))
+        listening = Listening(partial=timedelta(milliseconds=960))
     voice = StandInVoice(wanted.first_sound_s)
     conversation = Conversation(
         MarkedSession(session),

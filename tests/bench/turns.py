@@ -396,7 +396,7 @@ async def six(room: Rig, persona: Persona, plan: Plan) -> list[Row]:
     cold = await turns(room, persona, [called], 6, 0)
     before = Spent.of(persona.body.pid)
     warm = await turns(room, persona, [called] * plan.six, 6, 3)
-    others = [known[_QUESTIONS[n]] for n in (0, 2, 3)]
+    others = [known[_QUESTIONS[n]] for n in (0, 2, 4)]
     aside = await turns(room, persona, others, 6, 4)
     cores = Spent.of(persona.body.pid).cores_since(before)
     rows = [*cold.rows("six.cold"), *warm.rows("six.warm"), *_cores("six", cores)]

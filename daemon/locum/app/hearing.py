@@ -36,7 +36,7 @@ CREDENTIAL_NAME = "hearing_api_key"
 KEY_VARIABLE = "LOCUM_HEARING_API_KEY"
 
 _LOOK_EVERY = timedelta(milliseconds=320)
-_LOOK_AGAIN_EVERY = timedelta(milliseconds=640)
+_LOOK_AGAIN_EVERY = timedelta(milliseconds=960)
 """Where each look hears the whole of what is being said again."""
 _TRUST = 0.4
 """How far words are to be believed, to tell the end of a turn, where half of them are wrong."""

@@ -153,6 +153,7 @@ class Turns:
     async def _pause(self, turn: Turn) -> None:
         """Look into one pause until the turn is over; cancelled when they go on."""
         hearing, timings = self._hearing, self._timings
+        before: float | None = None
         while True:
             turn.text = await self._guess(turn) or turn.text
             turn.speaker = hearing.speaker(turn.track) or turn.speaker
@@ -160,7 +161,10 @@ class Turns:
                 # To think ahead, words that may be whole are enough: how they sound takes longer.
                 turn.certainty = max(turn.certainty, timings.plausible_from)
                 self._hooks.paused(turn)
-            turn.certainty = await self._ask(turn)
+            certainty = await self._ask(turn)
+            # Asked about the same end of speech: what it says each time counts for half.
+            before = certainty if before is None else (before + certainty) / 2
+            turn.certainty = before
             self._hooks.paused(turn)
             wait = wait_for(turn.certainty, timings, expects=turn.expects)
             left = max(wait - hearing.hush(turn.track), _NONE)
