@@ -92,6 +92,12 @@ class Turns:
     unanswered: int = 0
     early: int = 0
 
+    def take(self, other: Turns) -> None:
+        self.received += other.received
+        self.inside += other.inside
+        self.unanswered += other.unanswered
+        self.early += other.early
+
     def rows(self, name: str) -> Iterator[Row]:
         yield f"{name}.turns", len(self.received), ""
         yield f"{name}.unanswered", self.unanswered, ""
@@ -145,12 +151,17 @@ async def until(at: float) -> None:
 
 
 async def turns(
-    room: Rig, persona: Persona, questions: Sequence[Recording], people: int, seed: int
+    room: Rig,
+    persona: Persona,
+    questions: Sequence[Recording],
+    people: int,
+    seed: int,
+    by: int = 0,
 ) -> Turns:
-    """Let people ask one after the other, each once the last answer is over."""
+    """Let people ask one after the other, from `by` on, each once the last answer is over."""
     drawn, found = random.Random(seed), Turns()
     for number, question in enumerate(questions):
-        played = await room.play(question.with_tail(_TAIL_S), who=number % people)
+        played = await room.play(question.with_tail(_TAIL_S), who=(by + number) % people)
         await until(played.end)
         if answered := await persona.begins(played.end - _EARLY_S, _ANSWERED_WITHIN_S):
             await persona.said(played.end, _LONGEST_ANSWER_S)
@@ -389,17 +400,25 @@ def _cores(name: str, cores: dict[str, float]) -> Iterator[Row]:
 
 
 async def six(room: Rig, persona: Persona, plan: Plan) -> list[Row]:
-    """Six take turns; who says "seven of clubs" calls the persona by its name there, "Seven"."""
+    """Six take turns; who says "seven of clubs" calls the persona by its name there, "Seven".
+
+    Each calls it so, and answers what it asks then without another name.
+    """
     known = recordings()
-    await persona.answers(_SHORT)
-    called = known["cards-003"]
-    cold = await turns(room, persona, [called], 6, 0)
+    await persona.answers(_ASKING)
+    called, warm = Turns(), Turns()
+    cold = await turns(room, persona, [known["cards-003"]], 6, 0)
     before = Spent.of(persona.body.pid)
-    warm = await turns(room, persona, [called] * plan.six, 6, 3)
+    for number in range(plan.six):
+        called.take(await turns(room, persona, [known["cards-003"]], 6, 3, by=number))
+        question = known[_QUESTIONS[2 * number % len(_QUESTIONS)]]
+        warm.take(await turns(room, persona, [question], 6, 8, by=number))
+    await persona.answers(_SHORT)
     others = [known[_QUESTIONS[n]] for n in (0, 2, 4)]
     aside = await turns(room, persona, others, 6, 4)
     cores = Spent.of(persona.body.pid).cores_since(before)
-    rows = [*cold.rows("six.cold"), *warm.rows("six.warm"), *_cores("six", cores)]
+    rows = [*cold.rows("six.cold"), *called.rows("six.called"), *warm.rows("six.warm")]
+    rows += _cores("six", cores)
     return [*rows, ("six.answered_without_being_called", len(aside.received) + aside.early, "")]
 
 

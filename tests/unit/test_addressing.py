@@ -264,3 +264,24 @@ def test_a_long_speech_is_read_at_its_beginning_and_its_end() -> None:
     speech = "and so on and so forth, " * 100_000
     assert read(speech + ". What do you think, Robin?", NAMES, OTHERS).meant is US
     assert read("Robin, I have to tell you this: " + speech, NAMES, OTHERS).meant is US
+
+
+@pytest.mark.parametrize(
+    ("text", "asks"),
+    [
+        ("Go forward.", True),
+        ("Please enter the number you wish to call.", True),
+        ("The build is red, look at it.", True),
+        ("So, let's go on.", True),
+        ("What about the budget", True),
+        ("Prüf bitte den Bericht", True),
+        ("Unless to be rather", False),
+        ("The build is red.", False),
+        ("I think we should move it to Friday.", False),
+        ("And so, my fellow Americans,", False),
+        ("Das ist fertig", False),
+    ],
+)
+def test_what_asks_is_told_from_what_only_states(text: str, asks: bool) -> None:
+    """Who asks is answered at once; who states something is left time to go on."""
+    assert read(text, NAMES).requests is asks

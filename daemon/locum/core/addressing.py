@@ -33,6 +33,7 @@ from locum.core.vocatives import (
     OTHER,
     Meant,
     is_question,
+    requests,
     meant_in,
     only_calls,
     wants_answer,
@@ -56,7 +57,8 @@ class Reading:
     asks_what_we_are: bool = False
     question: bool = False
     says_you: bool = False
-    wants: bool = False  #: An answer, or something done.
+    wants: bool = False  #: An answer, or something done, of somebody.
+    requests: bool = False  #: The same, of whoever it is said to.
     only_calls: bool = False
     comes_back: bool = False  #: They are there again, who had asked to wait.
     leaves_us: bool = False  #: It turns to everybody, or to another topic.
@@ -91,6 +93,7 @@ def _read(text: str, names: Names, others: tuple[str, ...]) -> Reading:
         asks_what_we_are=meant is not Meant.OTHERS and asks_what_we_are(_shown(sentences)),
         question=any(is_question(each) for each in sentences),
         wants=any(wants_answer(each) for each in sentences),
+        requests=any(requests(each) for each in sentences),
         says_you=any(each in words.YOU for each in bare),
         only_calls=called,
         comes_back=comes_back(plain),

@@ -262,6 +262,9 @@ _ASKS = re.compile(
 )
 
 
+_REQUESTED = frozenset({"please", "bitte"})
+
+
 def is_question(sentence: list[str]) -> bool:
     if "?" in sentence:
         return True
@@ -279,6 +282,20 @@ def is_question(sentence: list[str]) -> bool:
     if spoken[0] in words.QUESTION_WORDS and spoken[0] not in {"when", "whose", "wer", "als"}:
         return len(spoken) > 1
     return _ASKS.search(" ".join(spoken)) is not None
+
+
+def requests(sentence: list[str]) -> bool:
+    """Whether it asks whoever it is said to: a question, "you" or "please", or it begins to bid."""
+    begins = True
+    for each in sentence:
+        if begins and each in words.IMPERATIVES:
+            return True
+        if each in {",", "."}:
+            begins = True
+        elif each != NAME and each not in words.OPENERS:
+            begins = False
+    asked = words.YOU | words.SECOND_PERSON | _REQUESTED
+    return is_question(sentence) or any(each in asked for each in sentence)
 
 
 def wants_answer(sentence: list[str]) -> bool:

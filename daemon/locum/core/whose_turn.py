@@ -50,7 +50,7 @@ def cue_for(reading: Reading, standing: Standing) -> Cue | Unsure | None:
 
 def is_expected(reading: Reading, standing: Standing) -> bool:
     """Whether somebody whom we are to answer waits for that, and doesn't just tell something."""
-    asks = reading.question or reading.wants or reading.asks_what_we_are
+    asks = reading.requests or reading.asks_what_we_are
     called = reading.meant in {Meant.US, Meant.PERHAPS}
     return asks or called or standing.we_asked or standing.cut_us_off
 
