@@ -282,6 +282,6 @@ def test_a_long_speech_is_read_at_its_beginning_and_its_end() -> None:
         ("Das ist fertig", False),
     ],
 )
-def test_what_asks_is_told_from_what_only_states(text: str, asks: bool) -> None:
+def test_what_asks_is_told_from_what_only_states(text: str, *, asks: bool) -> None:
     """Who asks is answered at once; who states something is left time to go on."""
     assert read(text, NAMES).requests is asks

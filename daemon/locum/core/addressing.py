@@ -33,9 +33,9 @@ from locum.core.vocatives import (
     OTHER,
     Meant,
     is_question,
-    requests,
     meant_in,
     only_calls,
+    requests,
     wants_answer,
 )
 

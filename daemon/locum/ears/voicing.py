@@ -17,7 +17,7 @@ WINDOW = 512  #: Samples.
 
 _SURE, _STILL = 0.5, 0.35
 """From which probability on a voice begins, and down to which it goes on."""
-_MAYBE = 0.15
+_MAYBE = 0.1
 """… and from which one may begin where it is loud: of an "s" the model makes little until its vowel
 comes, a tenth of a second later, and "stop" and "sorry" begin so. A rustle stays below."""
 _LOUD, _LOUDER = 400, 8
