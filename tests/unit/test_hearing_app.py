@@ -90,7 +90,7 @@ def test_the_same_follows_from_ears_that_were_chosen(tmp_path: Path, pulled: Pat
     assert isinstance(recognizer_of(good, state=tmp_path), MoonshineRecognizer)
     assert isinstance(recognizer_of(poor, state=tmp_path), SphinxRecognizer)
     often = [hearing_of(ears, None)._settings.partial for ears in (good, poor)]
-    assert often == [timedelta(milliseconds=640), timedelta(milliseconds=320)]
+    assert often == [timedelta(milliseconds=960), timedelta(milliseconds=320)]
     trusts = []
     for ears in (good, poor):
         endpointer = endpointer_of(ears, tmp_path)

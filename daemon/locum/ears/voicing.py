@@ -114,7 +114,8 @@ class Voicing:
         samples = array.array("h", window)
         if sys.byteorder == "big":
             samples.byteswap()
-        peak = max(max(samples), -min(samples))
+        highest, lowest = max(samples), min(samples)
+        peak = max(highest, -lowest)
         self._loud = peak >= max(_LOUD, _LOUDER * self._room)
         self._room = min(max(peak, _INAUDIBLE), self._room * _ROOM_RISES)
         if peak <= _INAUDIBLE:
