@@ -1,14 +1,15 @@
 """How well endpointers tell a pause from an end: `python -m tests.bench.endpointers`.
 
 Each of our recordings' ends and pauses, natural and drawn out to 0.3 to 1.5 s, with our own
-marks; no room, no network, no voice-activity detector. For each endpointer and each wait (how
-much silence ends a turn that is surely over), what it would have cut into and how long it would
-have waited after real ends, by the conversation's own rule for what lies between.
+marks; no room, no network, no voice-activity detector. For each endpointer and for the
+conversation's own table of waits, shortened and lengthened: what it would have cut into, and how
+long it would have waited after real ends. As in a conversation, who asks for something is waited
+for by that table, and who merely states something for longer.
 
-Silences count from where a voice-activity detector would see them: silero does 160 to 220 ms
-after a voice's last sound (measured with the marks in a room). A pause that is over before the wait
-is none: nobody can cut in there. "clause" are pauses where a whole clause has been said, which
-nothing but patience tells from an end; "inside" are the others.
+A pause is cut into where our first sound would have been received before it is over. That takes
+some `_WAY_S` longer than the wait: the way in, the last words, the way out (measured in a room). A pause
+that is over before is none: nobody can cut in there. "clause" are pauses where a whole clause has
+been said, which nothing but patience tells from an end; "inside" are the others.
 
 Words are given as a good recogniser would, without punctuation, or not at all (`--no-words`).
 """
@@ -26,16 +27,20 @@ from pathlib import Path
 
 import numpy as np
 
+from locum.conversation.parts import Timings
+from locum.conversation.turns import wait_for
+from locum.core.addressing import read
+from locum.core.calling import Names
 from locum.core.speech import Sound
 from locum.ears.endpointing import WordsAndTone
 from locum.ears.smart_turn import SmartTurn, unusable
 from locum.ports import Endpointer
 from tests.speech import RATE_HZ, Recording, recordings
 
-_EVERY_S = 0.128
-_FIRST_S = 0.096
-_LONGEST_S = 1.6
-_LAG_S = 0.06
+_FIRST_S, _EVERY_S = 0.096, 0.128
+_LONGEST_S = 1.7
+_WAY_S = 0.19
+_NAMES = Names.of("Robin (AI stand-in for Alex Winter)", "Alex Winter")
 _CLAUSES = frozenset(("two-cities", "cards-005"))
 """Recordings whose natural pauses all stand after whole clauses; so does jfk's before the last."""
 
@@ -69,25 +74,31 @@ async def asked(
     endpointer: Endpointer, silence: Silence, *, with_words: bool
 ) -> list[tuple[float, float]]:
     """Ask as a conversation does, while the silence lasts: (silence so far, certainty)."""
-    words = re.sub(r"[.,?!]", "", silence.words).lower() if with_words else ""
+    words = _plain(silence.words) if with_words else ""
     recording = silence.recording.with_tail(_LONGEST_S + 0.2)
     samples = recording.samples
     answers = []
     lasts = silence.length if silence.length is not None else _LONGEST_S
-    after = _LAG_S + _FIRST_S
+    after, before = _FIRST_S, None
     while after < lasts:
         end = int((silence.begin + after) * RATE_HZ)
         piece = samples[max(0, end - 8 * RATE_HZ) : end]
         pcm = (piece * 32_767).astype("<i2").tobytes()
-        answers.append((after, await endpointer.certainty(Sound(RATE_HZ, pcm), words)))
+        now = await endpointer.certainty(Sound(RATE_HZ, pcm), words)
+        before = now if before is None else (before + now) / 2
+        answers.append((after, before))
         after += _EVERY_S
     return answers
+
+
+def _plain(words: str) -> str:
+    return re.sub(r"[.,?!]", "", words).lower()
 
 
 def decided(answers: list[tuple[float, float]], wait: Callable[[float], float]) -> float | None:
     """When the turn would be taken for over; None where the silence ended before."""
     for (at, certainty), (until, _) in zip(answers, [*answers[1:], (np.inf, 0)], strict=True):
-        due = max(at, _LAG_S + wait(certainty))
+        due = max(at, wait(certainty))
         if due < until:
             return due if due < np.inf else None
     return None
@@ -106,27 +117,29 @@ async def curve(endpointer: Endpointer, *, with_words: bool) -> Iterator[str]:
     name = type(endpointer).__name__
     rows.append(f"{name}.call_p50 {1e3 * np.median(took):.1f} ms")
     rows.append(f"{name}.call_max {1e3 * max(took):.1f} ms")
-    for sure, sure_from, unsure in (
-        (0.20, 0.8, 0.6), (0.25, 0.9, 0.6), (0.30, 0.9, 0.6), (0.20, 0.9, 0.8), (0.25, 0.9, 0.8),
-        (0.20, 0.8, 1.5), (0.25, 0.9, 1.2), (0.45, 0.9, 0.6), (0.60, 0.9, 0.8), (0.80, 0.9, 1.5),
-    ):  # fmt: skip
-
-        def wait(c: float, s: float = sure, f: float = sure_from, u: float = unsure) -> float:
-            return s + (1 - min(c / f, 1)) * (u - s)
-
-        ends: list[float] = []
+    timings = Timings()
+    for times in (0.7, 1.0, 1.3):
+        ends: dict[bool, list[float]] = {True: [], False: []}
         cuts: dict[bool, list[bool]] = {True: [], False: []}
         for case, answers in zip(cases, all_answers, strict=True):
+            expects = not with_words or read(_plain(case.words), _NAMES).requests
+
+            def wait(c: float, e: bool = expects, t: float = times) -> float:  # noqa: FBT001
+                return t * wait_for(c, timings, expects=e).total_seconds()
+
             at = decided(answers, wait)
             if case.length is None:
-                ends.append(at if at is not None else _LONGEST_S)
+                ends[expects].append(_WAY_S + (at if at is not None else _LONGEST_S))
             elif case.length >= 0.3:
-                cuts[case.after_clause].append(at is not None and at < case.length)
-        label = f"{name}.sure_{sure:.2f}_from_{sure_from}_unsure_{unsure:.1f}"
+                cut = at is not None and at + _WAY_S < case.length
+                cuts[case.after_clause].append(cut)
+        label = f"{name}.waits_x{times}"
         for kind, values in (("inside", cuts[False]), ("clause", cuts[True])):
             rows.append(f"{label}.cut_in_{kind} {100 * np.mean(values):.0f} % of {len(values)}")
         rows += [
-            f"{label}.wait_p{part} {1e3 * np.percentile(ends, part):.0f} ms"
+            f"{label}.{kind}_p{part} {1e3 * np.percentile(ends[expects], part):.0f} ms"
+            for kind, expects in (("asked", True), ("stated", False))
+            if ends[expects]
             for part in (50, 95)
         ]
     return iter(rows)

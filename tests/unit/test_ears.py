@@ -5,10 +5,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from locum.core.captioned import Captioned, name_by_captions
 from locum.core.echo import OwnWords
+from locum.core.speech import Sound
+from locum.ears.echoes import WINDOW_S, Echoes, Room
 from locum.ears.pronouncing import arpabet
 from locum.ears.sherpa_listener import layout_of
 from locum.ears.timeline import TAIL, Timeline
@@ -53,6 +57,33 @@ def test_a_breath_is_no_pause() -> None:
     assert voicing.is_voice
 
 
+def test_a_voice_that_is_over_at_once_is_known_to_be() -> None:
+    """Of what lasted 128 ms, a cough perhaps, two windows without a voice are the end."""
+    assert judged().hear(LOUD * 4 + QUIET * 2) == [Began(0), Paused(4 * WINDOW)]
+    assert judged().hear(LOUD * 6 + QUIET * 2) == [Began(0)]
+
+
+def half_sure(*, wary: bool = False) -> Voicing:
+    """Answer a voicing whose model half believes in what is loud, and is sure of nothing."""
+    voicing = Voicing(lambda window: 0.2, forget=lambda: None)
+    voicing.wary = wary
+    return voicing
+
+
+def test_a_voice_may_begin_with_what_is_hardly_one() -> None:
+    """An "s" that is loud against the room begins it; the room's own noise, as sure, doesn't."""
+    noise = b"\x80\x01" * WINDOW
+    assert half_sure().hear(QUIET * 5 + LOUD * 3) == [Began(5 * WINDOW)]
+    assert half_sure().hear(noise * 300) == []
+    assert half_sure(wary=True).hear(QUIET * 5 + LOUD * 9) == []
+
+
+def test_who_goes_on_with_what_is_hardly_a_voice_has_paused() -> None:
+    """What began loudly must become a voice within 192 ms."""
+    found = half_sure().hear(QUIET * 5 + LOUD * 40)
+    assert found[:2] == [Began(5 * WINDOW), Paused(11 * WINDOW)]
+
+
 def test_within_an_utterance_a_voice_is_back_sooner() -> None:
     """After a pause 64 ms are enough, where 96 ms are needed at first."""
     voicing = judged()
@@ -91,6 +122,63 @@ def test_sound_that_is_missing_is_a_pause() -> None:
 
     assert voicing.skip(3 * WINDOW) == [Paused(5 * WINDOW)]
     assert voicing.hear(LOUD * 3) == [Began(8 * WINDOW)]
+
+
+# ── our own voice ────────────────────────────────────────────────────────────────────────
+
+
+def babble(seed: int, seconds: float = 6.0) -> NDArray[np.float64]:
+    """Answer sound as uneven as speech: noise in bursts, through a filter that moves."""
+    dice = np.random.default_rng(seed)
+    size = round(seconds * RATE_HZ)
+    loud = np.interp(np.arange(size), np.arange(0, size, 1_600), dice.random(size // 1_600))
+    pitch = np.interp(np.arange(size), np.arange(0, size, 1_600), 300 + 2_500 * dice.random(60))
+    return 6_000 * loud * np.sin(2 * np.pi * np.cumsum(pitch) / RATE_HZ)
+
+
+def heard_of(sound: NDArray[np.float64], delay_s: float, until_s: float) -> bytes:
+    """What a track has heard of a sound that is so late, in the window up to `until_s`."""
+    end = round((until_s - delay_s) * RATE_HZ)
+    size = round(WINDOW_S * RATE_HZ)
+    return sound[end - size : end].astype("<i2").tobytes()
+
+
+def saying(sound: NDArray[np.float64]) -> Echoes:
+    echoes = Echoes()
+    echoes.spoke(Sound(RATE_HZ, sound.astype("<i2").tobytes()), START)
+    return echoes
+
+
+def test_a_room_that_gives_us_back_is_learnt_from_two_voices() -> None:
+    """One that is like ours proves nothing; from the second on, at that delay, it is ours."""
+    ours, room = babble(1), Room()
+    echoes = saying(ours)
+    noise = np.random.default_rng(2).normal(0, 900, len(ours))
+
+    def back(until: float, delay: float = 0.3) -> bytes:
+        return heard_of(ours * 0.4 + noise, delay, until)
+
+    assert not echoes.is_echo(back(2.0), after(2.0), room)
+    assert not echoes.learn(back(2.0), after(2.0), room)
+    assert not echoes.learn(back(3.0, 0.6), after(3.0), room), "at another delay"
+    assert echoes.learn(back(4.0, 0.6), after(4.0), room)
+    assert echoes.is_echo(back(5.0, 0.6), after(5.0), room)
+
+
+def test_a_room_that_gives_us_back_no_more_is_forgotten() -> None:
+    """Where one voice after the other is somebody's, nobody is mistrusted any longer."""
+    echoes, room = saying(babble(1)), Room(delay=15)
+    other = babble(7)
+    looks = 0
+    while room.delay is not None:
+        assert not echoes.is_echo(
+            heard_of(other, 0, 2 + looks / 10), after(2 + looks / 10), room
+        )
+        looks += 1
+    assert 2 < looks < 10
+
+
+# ── when a sample came ───────────────────────────────────────────────────────────────────
 
 
 def test_instants_are_counted_by_samples() -> None:
