@@ -258,11 +258,11 @@ async def test_each_track_is_heard_for_itself(connected: Room) -> None:
     """Three participants' tones come as three tracks of 16 kHz, each with its own."""
     heard: dict[str, list[Samples]] = defaultdict(list)
     async for sound in connected.media.sounds():
-        assert (sound.sound.rate, sound.sound.duration) == (16_000, timedelta(milliseconds=40))
+        assert (sound.sound.rate, sound.sound.duration) == (16_000, timedelta(milliseconds=20))
         samples = np.frombuffer(sound.sound.pcm, "<i2").astype(np.float64)
         if heard[sound.track] or np.abs(samples).max() > LOUD:
             heard[sound.track].append(samples)
-        if len(heard) == 3 and all(len(pieces) >= 12 for pieces in heard.values()):
+        if len(heard) == 3 and all(len(pieces) >= 24 for pieces in heard.values()):
             break
 
     pitches = sorted(pitch(np.concatenate(pieces), 16_000) for pieces in heard.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from locum.core.pacing import Bucket, Limits, Periods, paces, stretched
@@ -75,6 +75,7 @@ def test_no_calendars_have_a_pace_too() -> None:
     st.integers(1, 3600),
     st.integers(5, 10_000),
 )
+@example(near=1151, idle=1, near_s=1151, idle_s=1, per_minute=60)
 def test_stretched_paces_fit_and_are_never_faster_than_wished(
     near: int, idle: int, near_s: int, idle_s: int, per_minute: int
 ) -> None:

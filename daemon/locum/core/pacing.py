@@ -150,10 +150,9 @@ def stretched(wanted: Periods, near: int, idle: int, per_minute: float) -> Perio
     if wanted.polls_per_minute(near, idle) <= per_minute:
         return wanted
     left = per_minute - wanted.polls_per_minute(near, 0)
-    if idle and left > 0:
-        fitting = _MINUTE * (idle / left)
-        if fitting <= _MOST_IDLE * wanted.idle:
-            return Periods(wanted.near, max(fitting, wanted.idle))
+    # What is left may be next to nothing, and so the period longer than any that can be told.
+    if idle and left > 0 and idle / left <= _MOST_IDLE * (wanted.idle / _MINUTE):
+        return Periods(wanted.near, max(_MINUTE * (idle / left), wanted.idle))
     slow = Periods(wanted.near, _MOST_IDLE * wanted.idle)
     factor = slow.polls_per_minute(near, idle) / per_minute
     return Periods(slow.near * factor, slow.idle * factor)
