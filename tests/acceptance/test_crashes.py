@@ -60,7 +60,7 @@ meet = "lon-gone-abc"
 @pytest.mark.timeout(1500)  # 80 s alone on two cores; it isn't to fail on a busy machine.
 def test_it_is_killed_at_each_point_and_at_any_instant() -> None:
     """Nothing acknowledged is lost, never two in a room, nothing left running."""
-    assert Campaign(KILLS).play() == 0
+    assert Campaign(KILLS, jobs=4).play() == 0
 
 
 @pytest.mark.timeout(600)

@@ -121,9 +121,8 @@ class MoonshineListener:
 def _samples(pcm: bytearray) -> Floats:
     import numpy as np
 
-    return np.frombuffer(bytes(pcm), "<i2", len(pcm) // 2).astype(np.float32) / np.float32(
-        32_768
-    )
+    sixteen_bit = np.frombuffer(bytes(pcm), "<i2", len(pcm) // 2)
+    return np.asarray(sixteen_bit / np.float32(32_768), np.float32)
 
 
 def levels_db(samples: Floats) -> Floats:
