@@ -308,6 +308,7 @@ class MarkedEndpointer:
 
 
 async def converse(session: Any, wanted: Wanted) -> None:
+    from locum.app.hearing import LOOK_AGAIN_EVERY
     from locum.clock import SystemClock
     from locum.conversation.conversation import Conversation
     from locum.conversation.parts import Settings
@@ -326,7 +327,7 @@ async def converse(session: Any, wanted: Wanted) -> None:
     listening = Listening()
     if wanted.moonshine:
         recognizer = MoonshineRecognizer(lambda: Path(wanted.moonshine))
-        listening = Listening(partial=timedelta(milliseconds=960))
+        listening = Listening(partial=LOOK_AGAIN_EVERY)
     voice = StandInVoice(wanted.first_sound_s)
     conversation = Conversation(
         MarkedSession(session),

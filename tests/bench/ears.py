@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from locum.app.hearing import LOOK_AGAIN_EVERY
 from locum.core.alignment import words_of
 from locum.core.talk import Heard, VoiceBegan, VoicePaused
 from locum.ears.hearing import Happened, Hearing, Listening
@@ -63,7 +64,7 @@ def kinds(environ: Mapping[str, str] = os.environ) -> dict[str, Kind]:
     if folder := environ.get("LOCUM_MOONSHINE"):
         found["moonshine"] = Kind(
             lambda: MoonshineRecognizer(lambda: Path(folder)),
-            Listening(partial=timedelta(milliseconds=640)),
+            Listening(partial=LOOK_AGAIN_EVERY),
         )
     return found
 

@@ -36,7 +36,7 @@ CREDENTIAL_NAME = "hearing_api_key"
 KEY_VARIABLE = "LOCUM_HEARING_API_KEY"
 
 _LOOK_EVERY = timedelta(milliseconds=320)
-_LOOK_AGAIN_EVERY = timedelta(milliseconds=960)
+LOOK_AGAIN_EVERY = timedelta(milliseconds=960)
 """Where each look hears the whole of what is being said again."""
 _TRUST = 0.4
 """How far words are to be believed, to tell the end of a turn, where half of them are wrong."""
@@ -118,7 +118,7 @@ def hearing_of(
 ) -> Hearing:
     """Make one meeting's ears; `hints` are names that are likely to be said there."""
     # Where each look is an upload, nobody looks but who is about to answer.
-    often = {"openai": None, "moonshine": _LOOK_AGAIN_EVERY}
+    often = {"openai": None, "moonshine": LOOK_AGAIN_EVERY}
     partial = often.get(ears.type, _LOOK_EVERY)
     return Hearing(
         recognizer, Listening(partial=partial, streams=ears.streams, hints=tuple(hints))

@@ -100,7 +100,8 @@ class Hearing:
           15 s on, anywhere at 40 s) or nobody finishes it within 2 s of silence. `speaker` is
           "" where it can't be told.
 
-        Our own voice, come back from a loudspeaker, gives none of these.
+        Our own voice, come back from a loudspeaker, gives none of these once a track is known to
+        give it back, which takes two voices there; its words are dropped in any case.
         """
         # The first to speak doesn't wait until a model is read.
         self._around.warm()
