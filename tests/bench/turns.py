@@ -32,7 +32,7 @@ import os
 import random
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -422,13 +422,16 @@ async def six(room: Rig, persona: Persona, plan: Plan) -> list[Row]:
     return [*rows, ("six.answered_without_being_called", len(aside.received) + aside.early, "")]
 
 
-def _pulled(model: str, file: str = "") -> str:
+def _pulled(model: str, unusable: Callable[[Path], str], file: str = "") -> str:
     """Answer where a model lies, pulling it if need be; empty if it can't be had."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     try:
         folder = pull(Path(cache) / "locum", model, tell=progress).folder
     except LocumError as error:
         progress(f"without {model}: {error}")
+        return ""
+    if problem := unusable(folder / file):
+        progress(f"without {model}: {problem}")
         return ""
     return str(folder / file)
 
@@ -476,8 +479,10 @@ def main() -> None:
         stated=1 if given.quick else 4,
         six=6,
         rooms=rooms,
-        moonshine="" if given.fresh else _pulled(moonshine.MODEL),
-        smart_turn="" if given.fresh else _pulled(smart_turn.MODEL, smart_turn.FILE),
+        moonshine="" if given.fresh else _pulled(moonshine.MODEL, moonshine.unusable),
+        smart_turn=""
+        if given.fresh
+        else _pulled(smart_turn.MODEL, smart_turn.unusable, smart_turn.FILE),
     )
     asyncio.run(measured(plan))
 
